@@ -1,0 +1,1 @@
+"""The twins in Python: the reference, and the fallback."""

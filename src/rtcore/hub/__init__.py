@@ -1,0 +1,1 @@
+"""The hub: channels, views, cursors, and who may see what."""

@@ -1,0 +1,1 @@
+"""The wire: bytes in, events out; no I/O."""

@@ -1,0 +1,1 @@
+"""Values: what everything else is made of; no I/O."""

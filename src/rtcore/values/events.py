@@ -1,0 +1,85 @@
+"""The event: what is published, kept and delivered."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from enum import IntEnum
+from typing import Final
+
+from attrs import field, frozen
+
+from rtcore.values.positions import Position
+
+__all__ = ["DEFAULT_LANES", "Event", "Json", "Lane", "default_lane", "format_timestamp", "parse_timestamp"]
+
+Json = None | bool | int | float | str | list["Json"] | tuple["Json", ...] | dict[str, "Json"]
+"""A value that JSON can carry."""
+
+
+class Lane(IntEnum):
+    """Priority class. Each lane is ordered; a higher lane may overtake a lower one only when there is a backlog."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+DEFAULT_LANES: Final[dict[str, Lane]] = {
+    "task.failed": Lane.HIGH,
+    "workflow.failed": Lane.HIGH,
+    "tool.output": Lane.LOW,
+}
+
+
+def default_lane(event_type: str) -> Lane:
+    """The lane of an event whose publisher names none: by its type, otherwise normal."""
+    return DEFAULT_LANES.get(event_type, Lane.NORMAL)
+
+
+def format_timestamp(seconds: float) -> str:
+    """
+    Unix seconds as RFC 3339 text in UTC with milliseconds, such as `2025-01-15T12:00:00.123Z`.
+
+    Milliseconds are cut, not rounded, so a formatted time is never later than the time itself.
+    """
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def parse_timestamp(text: str) -> float:
+    """
+    RFC 3339 text as Unix seconds.
+
+    Raises:
+        ValueError: If the text is not a date and time with an offset from UTC.
+    """
+    if len(text) > 40:
+        raise ValueError("not an RFC 3339 timestamp")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or "T" not in text.upper():
+        raise ValueError("not an RFC 3339 timestamp")
+    return moment.timestamp()
+
+
+@frozen(kw_only=True, eq=False)
+class Event:
+    """Something that happened, as published on a channel."""
+
+    channel: str
+    type: str
+    data: Json
+    timestamp: float
+    """Time of publication, in Unix seconds; never earlier than that of the event before it."""
+    offset: int = 0
+    """Number within the channel's epoch, from 1; 0 for what is not part of a stream, such as a `dropped` notice."""
+    epoch: str = ""
+    lane: Lane = Lane.NORMAL
+    key: str | None = None
+    """Conflation key: a newer event of the same key may stand for this one."""
+    body: bytes = field(default=b"", repr=False)
+    """The JSON text, encoded once, up to but without its position and closing brace."""
+
+    @property
+    def position(self) -> Position:
+        """Everything up to and including this event."""
+        return Position.at(self.epoch, self.offset)

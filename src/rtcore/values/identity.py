@@ -1,0 +1,31 @@
+"""Who is at the other end."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+__all__ = ["ANONYMOUS", "Identity"]
+
+
+@frozen(kw_only=True)
+class Identity:
+    """What a verified token says of its bearer."""
+
+    user: str
+    """Subject of the token; empty for nobody in particular."""
+    workspace: str | None = None
+    """The workspace that the bearer belongs to."""
+    roles: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    token_id: str | None = None
+    """The token's `jti`, by which it can be revoked."""
+    expires_at: float | None = None
+    """End of validity, in Unix seconds; None when it does not end."""
+
+    @property
+    def anonymous(self) -> bool:
+        """True when no token stands behind this identity."""
+        return not self.user
+
+
+ANONYMOUS = Identity(user="")
+"""The identity of a connection without a token; the server gives it the roles of its settings."""

@@ -1,0 +1,105 @@
+"""Every bound of rtcore, in one place, with its unit and its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from attrs import frozen, validators
+
+__all__ = ["Limits"]
+
+
+def _limit(default: float, *, at_least: float = 0, above: float | None = None) -> Any:  # Any: attrs field specifiers are typed so
+    check = validators.ge(at_least) if above is None else validators.gt(above)
+    return attrs.field(default=default, validator=check)
+
+
+@frozen(kw_only=True)
+class Limits:
+    """Bounds that hold for every connection, channel and request unless a namespace or profile says otherwise."""
+
+    message_bytes: int = _limit(1024 * 1024, at_least=1)
+    """Largest message from a client, inflated, in bytes: more is closed with 1009."""
+    request_head_bytes: int = _limit(16 * 1024, at_least=256)
+    """Largest request line and headers together, in bytes: more is answered 431."""
+    request_line_bytes: int = _limit(8 * 1024, at_least=128)
+    """Longest single line of a request head, in bytes: 414 for the request line, 431 for a header."""
+    request_headers: int = _limit(100, at_least=1)
+    """Most header lines of a request: more is answered 431."""
+    handshake_seconds: float = _limit(10.0, above=0)
+    """From accepting a connection to the end of its request head, TLS included; slower ones are dropped."""
+    authentication_seconds: float = _limit(5.0, above=0)
+    """From the handshake to a valid `auth` message: then 4003."""
+    close_seconds: float = _limit(10.0, above=0)
+    """How long a close frame may take to leave and be answered before the socket is cut."""
+    ping_seconds: float = _limit(25.0)
+    """Silence after which the server pings; below the 30 s after which many proxies cut a connection. 0: never."""
+    pong_seconds: float = _limit(20.0, above=0)
+    """How long a ping may stay unanswered: then 4002."""
+    idle_seconds: float = _limit(120.0)
+    """How long a client may send no message (a heartbeat is one; a pong is not): then 4001. 0: for ever."""
+    channels_per_connection: int = _limit(128, at_least=1)
+    """Most subscriptions of one connection."""
+    channels: int = _limit(10_000, at_least=1)
+    """Most channels of one hub that hold history or have subscribers; each costs about 3 KiB and its history."""
+    json_depth: int = _limit(64, at_least=1)
+    """Deepest nesting of a JSON message, so that no walk over it can exhaust the stack."""
+    messages_per_second: float = _limit(100.0, above=0)
+    """Steady rate of messages from one client; above it, an `error` with `limit.rate`."""
+    message_burst: int = _limit(100, at_least=1)
+    """Messages that one client may send at once before the rate applies."""
+    violations: int = _limit(100, at_least=1)
+    """Rate violations within `violation_seconds` after which a client is closed with 1008."""
+    violation_seconds: float = _limit(60.0, above=0)
+    """Window in which violations count."""
+    connections: int = _limit(1000, at_least=1)
+    """Most connections at once; the next is answered 503. Set it as high as memory and descriptors allow."""
+    connections_per_address: int = _limit(0)
+    """Most connections at once from one address; 0: only the total counts (offices share one address)."""
+    lag_events: int = _limit(100, at_least=1)
+    """Events that may wait for a slow subscriber before the oldest are dropped."""
+    lag_bytes: int = _limit(1024 * 1024, at_least=1)
+    """Bytes that may wait for a slow subscriber: one hundred events of 1 MiB are not a small lag."""
+    slow_consumer_seconds: float = _limit(30.0, above=0)
+    """How long a subscriber may take no byte at all while something waits for it: then 4000."""
+    reply_bytes: int = _limit(256 * 1024, at_least=1024)
+    """Bytes of replies that may wait for a client before its next command is read."""
+    write_bytes: int = _limit(64 * 1024, at_least=1024)
+    """Most bytes handed to the system in one write, so that one connection cannot hold up the rest of a tick."""
+    history_events: int = _limit(100)
+    """Events kept per channel for replay."""
+    history_seconds: float = _limit(3600.0, above=0)
+    """Longest age of an event kept for replay."""
+    history_bytes: int = _limit(8 * 1024 * 1024, at_least=1)
+    """Bytes of encoded events kept per channel for replay."""
+    replay_events: int = _limit(1000, at_least=1)
+    """Most events of one replay or history request."""
+    replay_bytes: int = _limit(1024 * 1024, at_least=1024)
+    """Most bytes of events in one replay or history reply; the rest is asked for with the position it returns."""
+    batch_events: int = _limit(10, at_least=1)
+    """Events of a batch when the subscriber names no number."""
+    batch_seconds: float = _limit(0.1, above=0)
+    """Longest wait of an event for its batch when the subscriber names none."""
+    batch_events_maximum: int = _limit(1000, at_least=1)
+    """Largest batch that a subscriber may ask for, in events."""
+    batch_seconds_maximum: float = _limit(10.0, above=0)
+    """Longest batch window that a subscriber may ask for."""
+    filter_fields: int = _limit(32, at_least=1)
+    """Most fields of one filter."""
+    filter_values: int = _limit(100, at_least=1)
+    """Most values of one field's set."""
+    type_length: int = _limit(128, at_least=1)
+    """Longest event type, in characters."""
+    event_types: int = _limit(200, at_least=1)
+    """Distinct event types counted by name; further ones count as `other`, so labels stay bounded."""
+    publish_body_bytes: int = _limit(1024 * 1024, at_least=1)
+    """Largest body of an HTTP request: more is answered 413."""
+    idempotency_keys: int = _limit(10_000, at_least=1)
+    """Idempotency keys remembered; the oldest are forgotten first."""
+    idempotency_seconds: float = _limit(86_400.0, above=0)
+    """How long an idempotency key is remembered."""
+    drain_seconds: float = _limit(30.0)
+    """From SIGTERM to the end of the last connection."""
+    output_line_bytes: int = _limit(16 * 1024, at_least=64)
+    """Longest piece of a process's output in one `tool.output` event."""
