@@ -17,9 +17,10 @@ Whose fault it is decides the class. A message names the value and the limit, an
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 __all__ = [
+    "TRANSIENT_CODES",
     "AuthenticationError",
     "ConnectionClosed",
     "ErrorCode",
@@ -31,16 +32,15 @@ __all__ = [
     "RtcoreError",
     "ServerError",
     "SettingsError",
-    "TRANSIENT_CODES",
 ]
 
 
-class ErrorCode(str, Enum):
+class ErrorCode(StrEnum):
     """
     Codes of `error` messages. The part before the dot is the family, the part after it the case.
 
-    `request.*` is the client's to mend and permanent; `access.*` needs another identity; `limit.*` and `server.*` may pass
-    by themselves where `TRANSIENT_CODES` lists them.
+    `request.*` is the client's to mend and permanent; `access.*` needs another identity; `limit.*` and `server.*` may
+    pass by themselves where `TRANSIENT_CODES` lists them.
     """
 
     MALFORMED = "request.malformed"

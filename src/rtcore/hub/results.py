@@ -13,8 +13,8 @@ __all__ = ["Batch", "HistoryPage", "PublishOutcome", "Range", "Subscribed"]
 @frozen(kw_only=True)
 class PublishOutcome:
     """
-    What became of an event at the moment of its publication: `matched == sent + queued + dropped`, where `dropped` counts
-    subscribers that had to lose something to make room, be it this event or an older one.
+    What became of an event at the moment of its publication: `matched == sent + queued + dropped`, where `dropped`
+    counts subscribers that had to lose something to make room, be it this event or an older one.
     """
 
     channel: str
@@ -54,7 +54,10 @@ class Range:
 
 @frozen(kw_only=True)
 class Batch:
-    """A window that closes after so many events or so long, whichever comes first; an event of the high lane closes it at once."""
+    """
+    A window that closes after so many events or so long, whichever comes first; an event of the high lane closes it at
+    once.
+    """
 
     events: int
     seconds: float

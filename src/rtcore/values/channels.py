@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
@@ -61,6 +62,10 @@ class Scope(Enum):
     """`name:USER` and `name:USER:...` are for that user only."""
 
 
+def _roles(names: Iterable[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
+
+
 @frozen(kw_only=True)
 class Namespace:
     """
@@ -79,9 +84,7 @@ class Namespace:
     presence: bool = False
     """Whether the channel keeps a list of who is subscribed to it."""
     scope: Scope = Scope.SHARED
-    read_roles: frozenset[str] | None = field(default=None, converter=lambda v: v if v is None else frozenset(v))
+    read_roles: frozenset[str] | None = field(default=None, converter=_roles)
     """Roles of which a reader must have one; None: everyone who is admitted."""
-    publish_roles: frozenset[str] | None = field(
-        default=frozenset({"publisher", "admin"}), converter=lambda v: v if v is None else frozenset(v)
-    )
+    publish_roles: frozenset[str] | None = field(default=frozenset({"publisher", "admin"}), converter=_roles)
     """Roles of which a client that publishes must have one; None: everyone who is admitted."""

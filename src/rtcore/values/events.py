@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Final
 
@@ -42,7 +42,7 @@ def format_timestamp(seconds: float) -> str:
 
     Milliseconds are cut, not rounded, so a formatted time is never later than the time itself.
     """
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

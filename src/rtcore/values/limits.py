@@ -10,7 +10,8 @@ from attrs import frozen, validators
 __all__ = ["Limits"]
 
 
-def _limit(default: float, *, at_least: float = 0, above: float | None = None) -> Any:  # Any: attrs field specifiers are typed so
+def _limit(default: float, *, at_least: float = 0, above: float | None = None) -> Any:
+    # Any, because attrs types its field specifiers so.
     check = validators.ge(at_least) if above is None else validators.gt(above)
     return attrs.field(default=default, validator=check)
 

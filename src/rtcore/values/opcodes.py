@@ -22,8 +22,8 @@ class CloseCode(IntEnum):
     """
     Why a connection ended.
 
-    Codes below 4000 are those of RFC 6455, section 7.4.1, and its registry; the codes from 4000 are rtcore's own and say
-    whether coming back makes sense: see `docs/protocol.md`.
+    Codes below 4000 are those of RFC 6455, section 7.4.1, and its registry; the codes from 4000 are rtcore's own and
+    say whether coming back makes sense: see `docs/protocol.md`.
     """
 
     NORMAL = 1000

@@ -2,9 +2,10 @@
 Places in a channel's stream.
 
 A channel numbers its events 1, 2, 3 ... (offsets) within an epoch; a new epoch begins when continuity is lost. A
-subscriber that kept up owes nothing below one offset. One that fell behind may have seen a high event before an older low
-one, so its position is one offset per lane: every event of the lane up to and including that offset was delivered, left
-out by the filter, or named in a `dropped` notice. The text form is opaque to clients: they hand back what they last got.
+subscriber that kept up owes nothing below one offset. One that fell behind may have seen a high event before an older
+low one, so its position is one offset per lane: every event of the lane up to and including that offset was delivered,
+left out by the filter, or named in a `dropped` notice. The text form is opaque to clients: they hand back what they
+last got.
 """
 
 from __future__ import annotations

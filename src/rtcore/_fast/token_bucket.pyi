@@ -1,0 +1,1 @@
+from rtcore._pure.token_bucket import *

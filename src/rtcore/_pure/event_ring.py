@@ -1,0 +1,219 @@
+"""
+A ring of items with their offset, lane, size and time, found by any of these without a walk.
+
+An item's index counts from 0 and never changes, whatever is dropped before it: a cursor is a plain integer, and lag is
+a subtraction. Offsets strictly increase and times never decrease, so both are found by bisection. Each slot also keeps
+the bytes that went before it, so the bytes between two indices are one subtraction.
+
+The ring itself has no bound: the owner evicts by count, bytes or age, since only the owner knows who still needs an
+item. Slots double as they are needed and are given back when seven eighths stand empty.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+__all__ = ["EventRing"]
+
+_SMALLEST = 8
+"""Slots of the first allocation; a power of two, as every capacity is, so a slot is a mask away from its index."""
+
+
+class EventRing:
+    """
+    Items by absolute index, from `first` up to but without `head`.
+
+    Offsets and sizes are below 2**63; a lane is 0 to 127.
+    """
+
+    __slots__ = ("_before", "_items", "_lanes", "_mask", "_offsets", "_sizes", "_times", "_written", "first", "head")
+
+    first: int
+    """Index of the oldest item; equal to `head` when the ring is empty."""
+    head: int
+    """One past the index of the newest item."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.head = 0
+        self._written = 0
+        self._mask = -1
+        self._items: list[object] = []
+        self._offsets = array("q")
+        self._lanes = array("b")
+        self._sizes = array("q")
+        self._before = array("q")
+        self._times = array("d")
+
+    def __len__(self) -> int:
+        return self.head - self.first
+
+    @property
+    def total_bytes(self) -> int:
+        """Sum of the sizes held."""
+        return self.bytes_between(self.first, self.head)
+
+    def append(self, item: object, offset: int, lane: int, size: int, timestamp: float) -> int:
+        """
+        Add the newest item.
+
+        Args:
+            item: Anything; held until it is evicted.
+            offset: Greater than that of the item before it.
+            lane: 0 to 127.
+            size: Bytes that the item stands for, at least 0.
+            timestamp: Seconds; not earlier than that of the item before it.
+
+        Returns:
+            Its index.
+
+        Raises:
+            ValueError: If any of these does not hold; nothing was added.
+        """
+        if not 0 <= lane <= 127:
+            raise ValueError(f"lane must be 0 to 127, got {lane}")
+        if size < 0:
+            raise ValueError(f"size must be at least 0, got {size}")
+        if timestamp != timestamp:
+            raise ValueError("timestamp must be a number, got nan")
+        index = self.head
+        if index > self.first:
+            newest = (index - 1) & self._mask
+            if offset <= self._offsets[newest]:
+                raise ValueError(f"offset {offset} is not above {self._offsets[newest]}")
+            if timestamp < self._times[newest]:
+                raise ValueError(f"timestamp {timestamp} is before {self._times[newest]}")
+        if index - self.first > self._mask:
+            self._resize(max(_SMALLEST, 2 * (self._mask + 1)))
+        slot = index & self._mask
+        self._offsets[slot] = offset
+        self._times[slot] = timestamp
+        self._lanes[slot] = lane
+        self._sizes[slot] = size
+        self._before[slot] = self._written
+        self._items[slot] = item
+        self._written += size
+        self.head = index + 1
+        return index
+
+    def get(self, index: int) -> object:
+        """The item at an index. Raises IndexError outside `first` to `head`."""
+        return self._items[self._slot(index)]
+
+    def offset_at(self, index: int) -> int:
+        """The offset at an index. Raises IndexError outside `first` to `head`."""
+        return self._offsets[self._slot(index)]
+
+    def lane_at(self, index: int) -> int:
+        """The lane at an index. Raises IndexError outside `first` to `head`."""
+        return self._lanes[self._slot(index)]
+
+    def size_at(self, index: int) -> int:
+        """The bytes at an index. Raises IndexError outside `first` to `head`."""
+        return self._sizes[self._slot(index)]
+
+    def timestamp_at(self, index: int) -> float:
+        """The time at an index, in seconds. Raises IndexError outside `first` to `head`."""
+        return self._times[self._slot(index)]
+
+    def slice(self, start: int, stop: int) -> list[object]:
+        """The items from `start` up to but without `stop`, both clamped to what is held."""
+        start = max(start, self.first)
+        stop = min(stop, self.head)
+        if start >= stop:
+            return []
+        low = start & self._mask
+        high = low + (stop - start)
+        if high <= self._mask + 1:
+            return self._items[low:high]
+        return self._items[low:] + self._items[: high - self._mask - 1]
+
+    def evict_to(self, index: int) -> None:
+        """Drop every item below an index, clamped to what is held."""
+        index = min(index, self.head)
+        while self.first < index:
+            # The ring is whole before the item goes: letting go of it may run code that uses the ring.
+            slot = self.first & self._mask
+            self.first += 1
+            self._items[slot] = None
+        capacity = self._mask + 1
+        if capacity > _SMALLEST and (self.head - self.first) * 8 <= capacity:
+            self._resize(capacity // 2)
+
+    def index_of_offset(self, offset: int) -> int:
+        """Index of the first item whose offset is at least `offset`; `head` if none is."""
+        low, high = self.first, self.head
+        while low < high:
+            middle = (low + high) // 2
+            if self._offsets[middle & self._mask] < offset:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def index_of_time(self, timestamp: float) -> int:
+        """Index of the first item whose time is at least `timestamp`; `head` if none is."""
+        low, high = self.first, self.head
+        while low < high:
+            middle = (low + high) // 2
+            if self._times[middle & self._mask] < timestamp:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def bytes_between(self, start: int, stop: int) -> int:
+        """Bytes of the items from `start` up to but without `stop`, both clamped to what is held."""
+        start = max(start, self.first)
+        stop = min(stop, self.head)
+        if start >= stop:
+            return 0
+        return self._bytes_before(stop) - self._bytes_before(start)
+
+    def stop_for_bytes(self, start: int, maximum: int) -> int:
+        """
+        How far a write of `maximum` bytes from `start` on reaches.
+
+        Returns:
+            The largest index up to `head` with `bytes_between(start, index) <= maximum`; one past `start` if even that
+            item is larger, so that a write always moves on. `start` is clamped to what is held.
+        """
+        start = min(max(start, self.first), self.head)
+        if start == self.head:
+            return start
+        base = self._bytes_before(start)
+        low, high = start + 1, self.head
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._bytes_before(middle) - base <= maximum:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _slot(self, index: int) -> int:
+        if not self.first <= index < self.head:
+            raise IndexError(f"index {index} is outside {self.first} to {self.head}")
+        return index & self._mask
+
+    def _bytes_before(self, index: int) -> int:
+        return self._written if index == self.head else self._before[index & self._mask]
+
+    def _resize(self, capacity: int) -> None:
+        items: list[object] = [None] * capacity
+        offsets = array("q", bytes(8 * capacity))
+        lanes = array("b", bytes(capacity))
+        sizes = array("q", bytes(8 * capacity))
+        before = array("q", bytes(8 * capacity))
+        times = array("d", bytes(8 * capacity))
+        for index in range(self.first, self.head):
+            old, new = index & self._mask, index & (capacity - 1)
+            items[new] = self._items[old]
+            offsets[new] = self._offsets[old]
+            lanes[new] = self._lanes[old]
+            sizes[new] = self._sizes[old]
+            before[new] = self._before[old]
+            times[new] = self._times[old]
+        self._items, self._offsets, self._lanes = items, offsets, lanes
+        self._sizes, self._before, self._times = sizes, before, times
+        self._mask = capacity - 1
