@@ -18,12 +18,15 @@ __all__ = ["EventRing"]
 _SMALLEST = 8
 """Slots of the first allocation; a power of two, as every capacity is, so a slot is a mask away from its index."""
 
+_LARGEST = 1 << 40
+"""Largest size of one item: so high that nobody meets it, so low that no sum of sizes leaves 64 bits."""
+
 
 class EventRing:
     """
     Items by absolute index, from `first` up to but without `head`.
 
-    Offsets and sizes are below 2**63; a lane is 0 to 127.
+    Integers are signed and of 64 bits; beyond, a method raises OverflowError or the error it has for the value.
     """
 
     __slots__ = ("_before", "_items", "_lanes", "_mask", "_offsets", "_sizes", "_times", "_written", "first", "head")
@@ -61,7 +64,7 @@ class EventRing:
             item: Anything; held until it is evicted.
             offset: Greater than that of the item before it.
             lane: 0 to 127.
-            size: Bytes that the item stands for, at least 0.
+            size: Bytes that the item stands for, 0 to 2**40.
             timestamp: Seconds; not earlier than that of the item before it.
 
         Returns:
@@ -72,8 +75,8 @@ class EventRing:
         """
         if not 0 <= lane <= 127:
             raise ValueError(f"lane must be 0 to 127, got {lane}")
-        if size < 0:
-            raise ValueError(f"size must be at least 0, got {size}")
+        if not 0 <= size <= _LARGEST:
+            raise ValueError(f"size must be 0 to {_LARGEST}, got {size}")
         if timestamp != timestamp:
             raise ValueError("timestamp must be a number, got nan")
         index = self.head
@@ -200,20 +203,22 @@ class EventRing:
         return self._written if index == self.head else self._before[index & self._mask]
 
     def _resize(self, capacity: int) -> None:
-        items: list[object] = [None] * capacity
-        offsets = array("q", bytes(8 * capacity))
-        lanes = array("b", bytes(capacity))
-        sizes = array("q", bytes(8 * capacity))
-        before = array("q", bytes(8 * capacity))
-        times = array("d", bytes(8 * capacity))
-        for index in range(self.first, self.head):
-            old, new = index & self._mask, index & (capacity - 1)
-            items[new] = self._items[old]
-            offsets[new] = self._offsets[old]
-            lanes[new] = self._lanes[old]
-            sizes[new] = self._sizes[old]
-            before[new] = self._before[old]
-            times[new] = self._times[old]
-        self._items, self._offsets, self._lanes = items, offsets, lanes
-        self._sizes, self._before, self._times = sizes, before, times
+        """Move everything to new slots; `capacity` is a power of two and holds it."""
+        items, offsets, lanes = self._items, self._offsets, self._lanes
+        sizes, before, times = self._sizes, self._before, self._times
+        old_mask = self._mask
+        self._items = [None] * capacity
+        self._offsets = array("q", bytes(8 * capacity))
+        self._lanes = array("b", bytes(capacity))
+        self._sizes = array("q", bytes(8 * capacity))
+        self._before = array("q", bytes(8 * capacity))
+        self._times = array("d", bytes(8 * capacity))
         self._mask = capacity - 1
+        for index in range(self.first, self.head):
+            old, new = index & old_mask, index & self._mask
+            self._items[new] = items[old]
+            self._offsets[new] = offsets[old]
+            self._lanes[new] = lanes[old]
+            self._sizes[new] = sizes[old]
+            self._before[new] = before[old]
+            self._times[new] = times[old]
