@@ -96,8 +96,20 @@ class Limits:
     """Distinct event types counted by name; further ones count as `other`, so labels stay bounded."""
     publish_body_bytes: int = _limit(1024 * 1024, at_least=1)
     """Largest body of an HTTP request: more is answered 413."""
+    publish_batch_events: int = _limit(1000, at_least=1)
+    """Most events of one batch published over HTTP: more is answered 413."""
+    body_seconds: float = _limit(10.0, above=0)
+    """From the head of an HTTP request to the end of its body: slower ones are answered 408."""
+    request_seconds: float = _limit(60.0, above=0)
+    """From the head of an HTTP request to the last byte of its reply: then the connection is cut."""
+    keep_alive_seconds: float = _limit(15.0, above=0)
+    """From an HTTP reply to the end of the next request's head: then the connection is closed."""
+    keep_alive_requests: int = _limit(1000, at_least=1)
+    """HTTP requests served on one connection before it is closed, so that connections spread over servers again."""
     idempotency_keys: int = _limit(10_000, at_least=1)
     """Idempotency keys remembered; the oldest are forgotten first."""
+    idempotency_bytes: int = _limit(16 * 1024 * 1024, at_least=1)
+    """Bytes of remembered replies: the oldest are forgotten first."""
     idempotency_seconds: float = _limit(86_400.0, above=0)
     """How long an idempotency key is remembered."""
     drain_seconds: float = _limit(30.0)
