@@ -1,0 +1,138 @@
+"""
+How an error looks over HTTP: one table from codes to statuses, one JSON shape.
+
+    {"error": {"code": "...", "message": "...", "transient": false, "retry_after": null, "field": null}}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtcore.errors import ErrorCode, RequestError
+
+__all__ = [
+    "HTTP_STATUS",
+    "ErrorCode",
+    "JSONResponse",
+    "answer_http_exception",
+    "answer_request_error",
+    "answer_unexpected_error",
+    "error_response",
+    "refusal_body",
+]
+
+HTTP_STATUS: Final[Mapping[ErrorCode, int]] = MappingProxyType(
+    {
+        ErrorCode.MALFORMED: 400,
+        ErrorCode.UNKNOWN_TYPE: 400,
+        ErrorCode.UNKNOWN_CHANNEL: 404,
+        ErrorCode.INVALID_FILTER: 422,
+        ErrorCode.INVALID_POSITION: 422,
+        ErrorCode.CONFLICT: 409,
+        ErrorCode.NOT_FOUND: 404,
+        ErrorCode.METHOD_NOT_ALLOWED: 405,
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+        ErrorCode.AUTHENTICATION_REQUIRED: 401,
+        ErrorCode.AUTHENTICATION_FAILED: 401,
+        ErrorCode.TOKEN_EXPIRED: 401,
+        ErrorCode.TOKEN_REVOKED: 401,
+        ErrorCode.DENIED: 403,
+        ErrorCode.RATE: 429,
+        ErrorCode.TOO_LARGE: 413,
+        ErrorCode.TOO_DEEP: 400,
+        ErrorCode.TOO_MANY_CHANNELS: 422,
+        ErrorCode.BUSY: 503,
+        ErrorCode.UNAVAILABLE: 503,
+        ErrorCode.TIMEOUT: 408,
+        ErrorCode.INTERNAL: 500,
+    }
+)
+"""The status of every code that a client may see; a test holds it complete."""
+
+_REFUSALS: Final[Mapping[int, tuple[ErrorCode, str]]] = MappingProxyType(
+    {
+        400: (ErrorCode.MALFORMED, "the request is not valid HTTP/1.1, or asks for an upgrade on a used connection"),
+        404: (ErrorCode.NOT_FOUND, "there is nothing at this path"),
+        405: (ErrorCode.METHOD_NOT_ALLOWED, "the method is not allowed at this path; see the Allow header"),
+        414: (ErrorCode.TOO_LARGE, "the request target is longer than limits.request_line_bytes"),
+        431: (ErrorCode.TOO_LARGE, "the request head is larger than limits.request_head_bytes or request_headers"),
+        500: (ErrorCode.INTERNAL, "the request failed on the server"),
+        501: (ErrorCode.MALFORMED, "the transfer coding is not supported"),
+        505: (ErrorCode.MALFORMED, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
+    }
+)
+
+_CHALLENGED = frozenset(code for code, status in HTTP_STATUS.items() if status == 401)
+
+
+class JSONResponse(Response):
+    """A reply whose content is encoded with orjson; datetimes and the like are the caller's to turn into text."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """The content as UTF-8 JSON."""
+        return orjson.dumps(content)
+
+
+def error_response(error: RequestError, *, status: int | None = None) -> Response:
+    """The reply to a request that was not carried out, with the headers that its status calls for."""
+    headers = {}
+    if error.retry_after is not None:
+        # Whole seconds, rounded up: a client that obeys must not come too early. Source: RFC 9110, section 10.2.3.
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    if error.code is ErrorCode.AUTHENTICATION_REQUIRED:
+        headers["www-authenticate"] = 'Bearer realm="rtcore"'
+    elif error.code in _CHALLENGED:
+        # Source: RFC 6750, section 3.1.
+        headers["www-authenticate"] = 'Bearer realm="rtcore", error="invalid_token"'
+    return JSONResponse(_document(error), status_code=status or HTTP_STATUS[error.code], headers=headers)
+
+
+def refusal_body(status: int) -> bytes:
+    """The JSON body for a request that was refused by its head alone."""
+    code, message = _REFUSALS.get(status, (ErrorCode.MALFORMED, HTTPStatus(status).phrase))
+    return orjson.dumps(_document(RequestError(code, message)))
+
+
+async def answer_request_error(request: Request, error: Exception) -> Response:
+    """Starlette's handler for `RequestError`."""
+    assert isinstance(error, RequestError)
+    return error_response(error)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's handler for what its router raises: 404, and 405 with its Allow header."""
+    assert isinstance(error, HTTPException)
+    return Response(
+        refusal_body(error.status_code),
+        status_code=error.status_code,
+        headers=error.headers,
+        media_type="application/json",
+    )
+
+
+async def answer_unexpected_error(request: Request, error: Exception) -> Response:
+    """Starlette's handler for everything else; the error itself goes to the log, never to the client."""
+    return Response(refusal_body(500), status_code=500, media_type="application/json")
+
+
+def _document(error: RequestError) -> dict[str, object]:
+    return {
+        "error": {
+            "code": error.code.value,
+            "message": error.message,
+            "transient": error.transient,
+            "retry_after": error.retry_after,
+            "field": error.field,
+        }
+    }

@@ -1,0 +1,327 @@
+"""HTTP over any stream: keep-alive, bounds, drains, and clients that misbehave."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import h11
+import orjson
+import pytest
+import trio
+from trio.testing import MockClock, memory_stream_one_way_pair, memory_stream_pair
+
+from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
+from rtcore.values.limits import Limits
+
+GET = b"GET /hello?a=1 HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Says what it was asked; `/early` replies before it reads, `/fails` not at all, `/waits` only when told."""
+    if scope["path"] == "/fails":
+        raise RuntimeError("by design")
+    body = bytearray()
+    while scope["path"] != "/early":
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    if scope["path"] == "/waits":
+        await scope["state"].get("never", trio.sleep_forever)()
+    content = orjson.dumps([scope["method"], scope["path"], scope["query_string"].decode(), len(body), scope["client"]])
+    headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+class Client:
+    """An HTTP client on a memory stream, strict because h11 reads for it."""
+
+    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
+        self.stream = stream
+        self.http = h11.Connection(h11.CLIENT)
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def reply(self, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+        """The next reply; the request itself went out as raw bytes."""
+        leftover = self.http.trailing_data[0]
+        self.http = h11.Connection(h11.CLIENT)
+        if leftover:
+            self.http.receive_data(leftover)
+        self.http.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
+        self.http.send(h11.EndOfMessage())
+        body = b""
+        response = None
+        while True:
+            event = self.http.next_event()
+            if event is h11.NEED_DATA:
+                self.http.receive_data(await self.stream.receive_some())
+            elif isinstance(event, h11.Response):
+                response = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                assert response is not None
+                headers = {name.decode(): value.decode() for name, value in response.headers}
+                return response.status_code, headers, body
+
+    async def at_end(self) -> bool:
+        """Whether the server ends the connection without another byte."""
+        return await self.stream.receive_some() == b""
+
+
+@asynccontextmanager
+async def served(head: bytes = b"", config: BridgeConfig | None = None) -> AsyncIterator[Client]:
+    """A client whose connection is served; leaving the block closes the client and waits for the server's end."""
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            peer = HttpPeer(client=("192.0.2.1", 4711))
+            await serve_http(application, far, head, config=config or BridgeConfig(), peer=peer)
+
+        nursery.start_soon(serve)
+        yield Client(near)
+        await near.aclose()
+
+
+async def test_bytes_already_read_are_the_beginning_of_the_request() -> None:
+    """The listener reads a head before it knows that it is HTTP; nothing of it may be lost."""
+    async with served(GET[:20]) as client:
+        await client.send(GET[20:])
+        status, headers, body = await client.reply()
+        assert status == 200
+        assert orjson.loads(body) == ["GET", "/hello", "a=1", 0, ["192.0.2.1", 4711]]
+        assert "server" not in headers
+        assert "date" in headers
+
+
+async def test_a_connection_is_kept_alive_and_requests_may_be_pipelined() -> None:
+    async with served(GET + GET) as client:
+        assert (await client.reply())[0] == 200
+        assert (await client.reply())[0] == 200
+
+
+async def test_a_head_request_has_the_headers_and_no_body() -> None:
+    async with served(GET.replace(b"GET", b"HEAD")) as client:
+        status, headers, body = await client.reply("HEAD")
+        assert (status, body) == (200, b"")
+        assert int(headers["content-length"]) > 0
+
+
+async def test_connection_close_is_honoured() -> None:
+    async with served(GET.replace(b"Host", b"Connection: close\r\nHost")) as client:
+        assert (await client.reply())[0] == 200
+        assert await client.at_end()
+
+
+async def test_http_1_0_is_answered_and_closed() -> None:
+    async with served(b"GET / HTTP/1.0\r\n\r\n") as client:
+        assert (await client.reply())[0] == 200
+        assert await client.at_end()
+
+
+async def test_a_client_that_closes_its_side_after_asking_still_gets_its_reply() -> None:
+    """Half-closed clients, such as a shell pipe into netcat, are ordinary."""
+    async with served(GET) as client:
+        await client.stream.send_eof()
+        assert (await client.reply())[0] == 200
+        assert await client.at_end()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "expected"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: t\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"GET / HTTP/1.1\r\nHost: t\r\n" + b"A: " + b"x" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: t\r\n" + b"".join(b"A%d: x\r\n" % n for n in range(200)) + b"\r\n", 431),
+        (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: t\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    ],
+    ids=["websocket", "http2", "head too large", "too many headers", "target", "no host", "tls", "coding"],
+)
+async def test_a_request_that_is_not_served_gets_a_status_a_json_body_and_the_end(
+    request_bytes: bytes, expected: int, autojump_clock: MockClock
+) -> None:
+    """On a kept-alive connection, where the listener's own parser is not in the way any more."""
+    async with served(GET) as client:
+        assert (await client.reply())[0] == 200
+        await client.send(request_bytes)
+        status, headers, body = await client.reply()
+        assert status == expected
+        assert headers["connection"] == "close"
+        assert set(orjson.loads(body)["error"]) == {"code", "message", "transient", "retry_after", "field"}
+        assert await client.at_end()
+
+
+async def test_an_offer_of_http2_is_ignored() -> None:
+    """An upgrade that the server does not know is not an error. Source: RFC 9110, section 7.8."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nHost"
+    async with served(GET.replace(b"Host", offer)) as client:
+        status, headers, _ = await client.reply()
+        assert status == 200
+        assert "upgrade" not in headers
+
+
+async def test_the_absolute_form_of_a_target_is_understood() -> None:
+    """Source: RFC 9112, section 3.2.2."""
+    async with served(GET.replace(b"/hello", b"http://test/hello")) as client:
+        assert orjson.loads((await client.reply())[2])[:2] == ["GET", "/hello"]
+
+
+async def test_a_failing_application_is_answered_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "rtcore.http"):
+        async with served(GET.replace(b"hello", b"fails")) as client:
+            status, _, body = await client.reply()
+    assert status == 500
+    assert b"by design" not in body
+    assert "by design" in caplog.text
+
+
+async def test_an_early_reply_to_a_long_body_leaves_nothing_stuck(autojump_clock: MockClock) -> None:
+    """Hypercorn's own server would wait for ever for the application to read on."""
+    size = 2_000_000
+    async with served(b"POST /early HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % size) as client:
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+
+                async def send_body() -> None:
+                    try:
+                        for _ in range(size // 50_000):
+                            await client.send(b"x" * 50_000)
+                    except (trio.BrokenResourceError, trio.ClosedResourceError):
+                        pass
+
+                nursery.start_soon(send_body)
+                status, headers, _ = await client.reply()
+                assert status == 200
+                assert headers["connection"] == "close"
+                assert await client.at_end()
+                await client.stream.aclose()
+
+
+async def test_an_idle_connection_ends_after_its_time(autojump_clock: MockClock) -> None:
+    config = BridgeConfig(limits=Limits(keep_alive_seconds=15, close_seconds=3))
+    async with served(GET, config) as client:
+        await client.reply()
+        started = trio.current_time()
+        assert await client.at_end()
+        assert trio.current_time() - started == pytest.approx(15)
+
+
+async def test_a_head_that_trickles_in_does_not_extend_the_idle_time(autojump_clock: MockClock) -> None:
+    """A slow-loris client sends a byte now and then for ever."""
+    async with served(GET, BridgeConfig(limits=Limits(keep_alive_seconds=15))) as client:
+        await client.reply()
+        started = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            async def trickle() -> None:
+                while True:
+                    await client.send(b"G")
+                    await trio.sleep(1)
+
+            nursery.start_soon(trickle)
+            assert await client.at_end()
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - started <= 16
+
+
+async def test_a_request_that_takes_too_long_is_cut(autojump_clock: MockClock) -> None:
+    async with served(GET.replace(b"hello", b"waits"), BridgeConfig(limits=Limits(request_seconds=60))) as client:
+        started = trio.current_time()
+        assert await client.at_end()
+        assert trio.current_time() - started == pytest.approx(60)
+
+
+async def test_a_client_that_does_not_read_its_reply_is_cut(autojump_clock: MockClock) -> None:
+    """A write has a deadline too, and nothing shields it."""
+
+    async def clogged(data: object = None) -> None:
+        await trio.sleep_forever()
+
+    send_side, receive_side = memory_stream_one_way_pair()
+    send_side.send_all_hook = clogged
+    _, request_side = memory_stream_one_way_pair()
+    stream = trio.StapledStream(send_side, request_side)
+    started = trio.current_time()
+    await serve_http(application, stream, GET, config=BridgeConfig(limits=Limits(request_seconds=60)))
+    assert trio.current_time() - started == pytest.approx(60)
+    del receive_side
+
+
+async def test_a_drain_ends_idle_connections_at_once() -> None:
+    config = BridgeConfig()
+    async with served(GET, config) as client:
+        await client.reply()
+        config.draining.set()
+        assert await client.at_end()
+
+
+async def test_a_drain_lets_a_running_request_finish_and_says_that_it_is_the_last() -> None:
+    config = BridgeConfig()
+    async with served(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\na", config) as client:
+        await trio.testing.wait_all_tasks_blocked()
+        config.draining.set()
+        await trio.testing.wait_all_tasks_blocked()
+        await client.send(b"b")
+        status, headers, _ = await client.reply()
+        assert (status, headers["connection"]) == (200, "close")
+        assert await client.at_end()
+
+
+async def test_the_last_request_of_a_long_lived_connection_is_announced() -> None:
+    async with served(GET, BridgeConfig(limits=Limits(keep_alive_requests=2))) as client:
+        assert "connection" not in (await client.reply())[1]
+        await client.send(GET)
+        assert (await client.reply())[1]["connection"] == "close"
+        assert await client.at_end()
+
+
+async def test_cancelling_cuts_the_connection_and_leaves_no_task() -> None:
+    near, far = memory_stream_pair()
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: serve_http(application, far, GET[:-2], config=BridgeConfig()))
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+    assert scope.cancelled_caught
+    with pytest.raises(trio.ClosedResourceError):
+        await far.receive_some()
+    await near.aclose()
+
+
+async def test_a_connection_that_breaks_raises_nothing() -> None:
+    """Errors of one connection stay there."""
+    near, far = memory_stream_pair()
+    await near.aclose()
+    await serve_http(application, far, GET, config=BridgeConfig())
+
+
+async def test_a_real_socket_is_served() -> None:
+    """The reply survives though the client's body is never read: no reset overtakes it."""
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+
+        async def handle(stream: trio.SocketStream) -> None:
+            await serve_http(application, stream, b"", config=BridgeConfig())
+
+        nursery.start_soon(trio.serve_listeners, handle, listeners)
+        port = listeners[0].socket.getsockname()[1]
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        async with stream:
+            await stream.send_all(b"POST /early HTTP/1.1\r\nHost: t\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
+            received = b""
+            while chunk := await stream.receive_some():
+                received += chunk
+        assert received.startswith(b"HTTP/1.1 200")
+        assert received.endswith(b"]")
+        nursery.cancel_scope.cancel()
