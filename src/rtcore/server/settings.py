@@ -1,0 +1,290 @@
+"""
+What a server is told: one frozen tree, whether it is built in code or read from a file, the environment and flags.
+
+    rtcore.Settings(port=9000, limits=rtcore.Limits(connections=5000))
+
+`settings_sources.load_settings` reads the same tree from outside. `docs/settings.md` lists every field.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from attrs import Factory, field, frozen, validators
+
+from rtcore.errors import SettingsError
+from rtcore.server.secret import Secret
+from rtcore.server.settings_rules import Rule, each, file_path, number, one_of, optional, text, whole
+from rtcore.values.channels import Namespace, check_channel_name
+from rtcore.values.limits import Limits
+
+__all__ = [
+    "Algorithm",
+    "AuthenticationSettings",
+    "KeySettings",
+    "Settings",
+    "TlsSettings",
+    "check_conflicts",
+    "check_exposure",
+    "is_loopback",
+]
+
+Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
+"""Signature algorithms of tokens. Source: RFC 7518, section 3.1; RFC 8037, section 3.1."""
+
+SECRET_BYTES: Final = 32
+"""Least length of an HS256 secret, in bytes: that of its hash. Source: RFC 7518, section 3.2."""
+
+_ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+", re.IGNORECASE)
+_WEB_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~-]+)+")
+
+
+def _secret(value: str | Secret | None) -> Secret | None:
+    return Secret(value) if isinstance(value, str) else value
+
+
+def _is_network(value: str) -> bool:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_namespaces(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    try:
+        return all(":" not in check_channel_name(name) and isinstance(item, Namespace) for name, item in value.items())
+    except ValueError:
+        return False
+
+
+_ANY_SECRET: Final = Rule("text", lambda value: isinstance(value, Secret), True)
+_LONG_SECRET: Final = Rule(
+    f"a secret of at least {SECRET_BYTES} bytes",
+    lambda value: isinstance(value, Secret) and len(value.reveal().encode()) >= SECRET_BYTES,
+    True,
+)
+
+
+_CLOSE_CODE: Final = Rule(
+    "1001, 1012, 1013 or a code from 4000 to 4999",
+    lambda value: type(value) is int and (value in (1001, 1012, 1013) or 4000 <= value <= 4999),
+)
+
+
+def _items(value: Iterable[str]) -> tuple[str, ...]:
+    """Items as a tuple; text stays text, so that its validator refuses it instead of seeing single letters."""
+    return value if isinstance(value, str) else tuple(value)  # type: ignore[return-value]  # a fault, named by its rule
+
+
+def _set(value: Iterable[str]) -> frozenset[str]:
+    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # likewise
+
+
+def _flag(default: bool = False) -> Any:  # Any: attrs field specifiers are typed so
+    return field(default=default, validator=Rule("true or false", lambda value: isinstance(value, bool)))
+
+
+@frozen(kw_only=True)
+class KeySettings:
+    """
+    A key that tokens are verified with, and the one algorithm it is for.
+
+    Exactly one of `secret`, `secret_file`, `public_key` and `key_set` says where the key is.
+    """
+
+    algorithm: Algorithm = field(validator=one_of("HS256", "RS256", "ES256", "EdDSA"))
+    """The only algorithm that this key is used with, whatever a token's header says."""
+    id: str | None = field(default=None, validator=optional(text()))
+    """The `kid` of tokens signed with this key; None: the key's name in the settings."""
+    secret: Secret | None = field(default=None, converter=_secret, validator=optional(_LONG_SECRET))
+    """HS256: the shared secret, at least 32 bytes of UTF-8."""
+    secret_file: Path | None = field(default=None, validator=optional(file_path()))
+    """HS256: a file that holds the shared secret; white space at both its ends is not part of it."""
+    public_key: Path | None = field(default=None, validator=optional(file_path()))
+    """RS256, ES256, EdDSA: a PEM file with the public key."""
+    key_set: Path | None = field(default=None, validator=optional(file_path()))
+    """A JSON Web Key Set file: every key in it that is for this algorithm. Source: RFC 7517."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a key with no place, with two, or with a place that its algorithm has no use for."""
+        given = [name for name in ("secret", "secret_file", "public_key", "key_set") if getattr(self, name) is not None]
+        allowed = ("secret", "secret_file", "key_set") if self.algorithm == "HS256" else ("public_key", "key_set")
+        if len(given) != 1 or given[0] not in allowed:
+            raise ValueError(
+                f"expected exactly one of {', '.join(allowed)} for {self.algorithm}, got {', '.join(given) or 'none'}"
+            )
+
+
+def _is_keys(value: object) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(key, KeySettings) for key in value.values())
+
+
+@frozen(kw_only=True)
+class AuthenticationSettings:
+    """How a JSON Web Token becomes an identity."""
+
+    keys: Mapping[str, KeySettings] = field(validator=Rule("a table of at least one key", _is_keys))
+    """Keys by name. A token with a `kid` is verified with that key alone, one without with each of its algorithm."""
+    issuer: str | None = field(default=None, validator=optional(text()))
+    """The `iss` that a token must have; None: any."""
+    audience: tuple[str, ...] = field(default=(), converter=_items, validator=each(text()))
+    """One of these must be in a token's `aud`; while there are none, a token that names an audience is refused."""
+    leeway_seconds: float = field(default=10.0, validator=number())
+    """Difference of clocks that `exp`, `nbf` and `iat` allow for."""
+    require_expiry: bool = _flag(True)
+    """Whether a token without `exp` is refused: it could be used for ever by whoever finds it."""
+    token_bytes: int = field(default=8192, validator=whole(256))
+    """Longest token that is looked at, in bytes: checked before anything is decoded."""
+    user_claim: str = field(default="sub", validator=text())
+    """The claim that names the user; text, required."""
+    workspace_claim: str = field(default="workspace", validator=text())
+    """The claim that names the workspace; text, may be missing."""
+    roles_claim: str = field(default="roles", validator=text())
+    """The claim that lists the roles: a list of texts, or one text with spaces between; may be missing."""
+    revocations: int = field(default=10_000, validator=whole(1))
+    """Most revocations kept at once; further ones are refused rather than an older one forgotten."""
+    revocation_seconds: float = field(default=2_592_000.0, validator=number(over=True))
+    """How long a revocation is kept when the end of the token is not known: at least the longest life of a token."""
+
+
+@frozen(kw_only=True)
+class TlsSettings:
+    """The server's own certificate. TLS needs both files."""
+
+    certificate: Path = field(validator=file_path())
+    """PEM file with the certificate and those that lead to the root."""
+    key: Path = field(validator=file_path())
+    """PEM file with the private key of the certificate."""
+    key_password: Secret | None = field(default=None, converter=_secret, validator=optional(_ANY_SECRET))
+    """Password of the private key, when it has one."""
+    minimum_version: Literal["1.2", "1.3"] = field(default="1.2", validator=one_of("1.2", "1.3"))
+    """Oldest version of TLS that is spoken; 1.0 and 1.1 are deprecated. Source: RFC 8996."""
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything that a server is told."""
+
+    host: str = field(default="127.0.0.1", validator=text())
+    """Address or name to listen on; `0.0.0.0` and `::` are every address of the machine."""
+    port: int = field(default=8080, validator=whole(0, 65535))
+    """TCP port; 0: one that the system chooses."""
+    path: str = field(default="/ws", validator=text('a path such as "/ws"', lambda v: bool(_WEB_PATH.fullmatch(v))))
+    """Where WebSocket connections are accepted."""
+    listen_backlog: int = field(default=1024, validator=whole(1))
+    """Connections that the system may hold until they are accepted; it may hold fewer."""
+    limits: Limits = field(default=Factory(Limits), validator=validators.instance_of(Limits))
+    """The bounds of every connection, channel and request."""
+    namespaces: Mapping[str, Namespace] = field(
+        factory=dict, validator=Rule("a table of namespaces, their names without a colon", _is_namespaces)
+    )
+    """Options of the channels whose names begin with the table's name."""
+    authentication: AuthenticationSettings | None = field(
+        default=None, validator=validators.optional(validators.instance_of(AuthenticationSettings))
+    )
+    """How tokens are verified; None: nobody needs one."""
+    allow_anonymous: bool = _flag()
+    """Whether the server may listen beyond loopback without authentication. No effect where tokens are required."""
+    anonymous_roles: frozenset[str] = field(default=frozenset({"publisher"}), converter=_set, validator=each(text()))
+    """Roles of a connection without a token, where none is needed."""
+    tls: TlsSettings | None = field(default=None, validator=validators.optional(validators.instance_of(TlsSettings)))
+    """The server's certificate; None: plain TCP."""
+    origins: tuple[str, ...] = field(
+        default=(),
+        converter=_items,
+        validator=each(text('"*" or an origin such as "https://app.example"', lambda v: bool(_ORIGIN.fullmatch(v)))),
+    )
+    """Origins besides the server's own whose pages may connect; `*`: all."""
+    trusted_proxies: tuple[str, ...] = field(
+        default=(), converter=_items, validator=each(text('a network such as "10.0.0.0/8"', _is_network))
+    )
+    """Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    compression: Literal["none", "fast", "default", "best"] = field(
+        default="default", validator=one_of("none", "fast", "default", "best")
+    )
+    """Effort of permessage-deflate for clients that offer it."""
+    heartbeat_seconds: float = field(default=30.0, validator=number(over=True))
+    """How often a client is asked to send a heartbeat; told in `welcome`."""
+    retry_after_seconds: float = field(default=5.0, validator=number())
+    """What a client that finds no room is told to wait, at least."""
+    drain_jitter_seconds: float = field(default=5.0, validator=number())
+    """Time over which a server that stops spreads its close frames, so that not all clients come back at once.
+
+    Never more than `limits.drain_seconds`.
+    """
+    drain_close_code: int = field(default=1012, validator=_CLOSE_CODE)
+    """Close code of a server that stops. 1012: service restart."""
+    echo: bool = _flag()
+    """Whether `/echo` sends each message back; for conformance suites."""
+    demo: bool = _flag()
+    """Whether the server publishes the machine's own metrics and a workflow of real commands, on a loop."""
+    metrics_public: bool = _flag()
+    """Whether `/metrics` and the statistics are answered without a token where tokens are required."""
+    log_level: Literal["debug", "info", "warning", "error"] = field(
+        default="info", validator=one_of("debug", "info", "warning", "error")
+    )
+    """Least weight of what is logged."""
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines can reach the server."""
+        return not is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address; of names, only `localhost` is known to be so."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(settings: Settings) -> None:
+    """
+    Refuse to open a server to other machines without authentication unless that is what was asked for.
+
+    Raises:
+        SettingsError: With what to do about it.
+    """
+    if settings.exposed and settings.authentication is None and not settings.allow_anonymous:
+        raise SettingsError(
+            f'$.host: "{settings.host}" can be reached from other machines, and no authentication is set. '
+            "Set a key under [authentication.keys], or listen on 127.0.0.1, or let everyone in with --allow-anonymous "
+            "(allow_anonymous = true)."
+        )
+
+
+def check_conflicts(settings: Settings) -> None:
+    """
+    Refuse settings that are right one by one and wrong together.
+
+    Raises:
+        SettingsError: With one line per fault.
+    """
+    limits = settings.limits
+    no_more = (
+        (
+            "limits.request_line_bytes",
+            limits.request_line_bytes,
+            "limits.request_head_bytes",
+            limits.request_head_bytes,
+        ),
+        ("limits.batch_events", limits.batch_events, "limits.batch_events_maximum", limits.batch_events_maximum),
+        ("limits.batch_seconds", limits.batch_seconds, "limits.batch_seconds_maximum", limits.batch_seconds_maximum),
+    )
+    faults = [
+        f"$.{name}: expected at most {bound:g} ({bound_name}), got {value:g}"
+        for name, value, bound_name, bound in no_more
+        if value > bound
+    ]
+    if faults:
+        raise SettingsError("\n".join(faults))

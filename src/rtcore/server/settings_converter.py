@@ -1,0 +1,262 @@
+"""
+The one converter between plain tables and `Settings`.
+
+Nothing is coerced: text is not a number and a boolean is not a whole number, because a setting that was meant otherwise
+should be told so. Environment and flags, which have only text, are parsed by `settings_text` before they come here. All
+faults are collected, and each gets one line with its path.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import attrs
+from cattrs import (
+    AttributeValidationNote,
+    BaseValidationError,
+    Converter,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+)
+from cattrs.gen import make_dict_structure_fn, override
+
+from rtcore.errors import SettingsError
+from rtcore.server.secret import HIDDEN, Secret
+from rtcore.server.settings import Settings
+from rtcore.server.settings_rules import Rule, bound_of, show
+
+__all__ = ["fields_of", "settings_table", "step", "structure_settings", "without_none"]
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+_WORDS: Final[dict[object, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Path: "a path",
+    Secret: "text",
+}
+
+
+def without_none(kind: Any) -> Any:
+    """`X` for `X | None`; every other type as it is."""
+    if get_origin(kind) in (Union, types.UnionType):
+        rest = [argument for argument in get_args(kind) if argument is not type(None)]
+        return rest[0] if len(rest) == 1 else kind
+    return kind
+
+
+def fields_of(kind: type) -> tuple[attrs.Attribute[Any], ...]:
+    """The fields of an attrs class, with their types resolved."""
+    return tuple(attrs.fields(attrs.resolve_types(kind)))
+
+
+def step(path: str, name: str | int) -> str:
+    """The path of a field, key or item below `path`."""
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    return f"{path}.{name}" if _PLAIN_NAME.fullmatch(name) else f"{path}[{json.dumps(name)}]"
+
+
+def structure_settings(table: Mapping[str, object], labels: Mapping[str, str] | None = None) -> Settings:
+    """
+    Turn a plain table into settings.
+
+    Args:
+        table: Nested tables as TOML has them.
+        labels: Path to where its value came from, such as `RTCORE_PORT`; added to a fault at that path.
+
+    Raises:
+        SettingsError: With one line per fault.
+    """
+    try:
+        return _CONVERTER.structure(table, Settings)
+    except BaseValidationError as error:
+        lines = [_labelled(path, message, labels or {}) for path, message in _faults(error, "$")]
+        raise SettingsError("\n".join(lines)) from None  # the group's text repeats values, secrets among them
+
+
+def settings_table(settings: Settings) -> dict[str, Any]:
+    """Settings as a nested table of JSON values, with every secret hidden: for reports and logs."""
+    table: dict[str, Any] = _CONVERTER.unstructure(settings)
+    return table
+
+
+def _labelled(path: str, message: str, labels: Mapping[str, str]) -> str:
+    label = labels.get(path)
+    return f"{path}: {message}" + (f" (from {label})" if label else "")
+
+
+# Faults
+
+
+def _faults(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(error, BaseValidationError):
+        for inner in error.exceptions:
+            yield from _faults(inner, _inner_path(inner, path))
+    elif isinstance(error, ForbiddenExtraKeysError):
+        known = [field.name for field in fields_of(error.cl)]
+        for name in sorted(map(str, error.extra_fields)):
+            yield step(path, name), _unknown(name, known)
+    elif isinstance(error, KeyError):
+        yield path, "required, but not given"
+    else:
+        yield path, str(error)
+
+
+def _inner_path(error: BaseException, path: str) -> str:
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return step(path, note.name)
+        if isinstance(note, IterableValidationNote):
+            return step(path, note.index)
+    return path
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+    return "unknown setting" + (f'; did you mean "{near[0]}"?' if near else "")
+
+
+# Structuring
+
+
+def _expectation(kind: Any, validator: object) -> str:
+    if isinstance(validator, Rule):
+        return validator.expectation
+    kind = without_none(kind)
+    bound = bound_of(validator)
+    words = _WORDS.get(kind) or _words_of_compound(kind)
+    return f"{words} {bound[0]} {bound[1]:g}" if bound else words
+
+
+def _words_of_compound(kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f"one of {', '.join(json.dumps(choice.value) for choice in kind)}"
+    if get_origin(kind) in (tuple, frozenset):
+        return "a list"
+    return "a table"
+
+
+def _takes(kind: Any, value: object) -> bool:
+    """Whether the value is of the shape that a type is structured from."""
+    if attrs.has(kind) or (isinstance(get_origin(kind), type) and issubclass(get_origin(kind), Mapping)):
+        return isinstance(value, Mapping)
+    if get_origin(kind) in (tuple, frozenset):
+        return isinstance(value, (list, tuple))
+    return True
+
+
+def _field_hook(attribute: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
+    kind = attribute.type
+    expectation = _expectation(kind, attribute.validator)
+    secret = without_none(kind) is Secret or attrs.has(without_none(kind))
+
+    def structure(value: Any, _kind: Any) -> Any:
+        try:
+            if value is not None and not _takes(without_none(kind), value):
+                raise ValueError
+            result = _CONVERTER.structure(value, kind)  # type: ignore[arg-type]  # resolved above, never None
+            if attribute.validator is not None:
+                final = attribute.converter(result) if callable(attribute.converter) else result
+                attribute.validator(None, attribute, final)
+        except BaseValidationError:
+            raise  # its own members name their paths
+        except (ValueError, TypeError):
+            shown = Secret(value) if secret and isinstance(value, str) else value
+            raise ValueError(f"expected {expectation}, got {show(shown, secret=secret)}") from None
+        return result
+
+    return structure
+
+
+def _class_hook(kind: type) -> Callable[[Any, Any], Any]:
+    overrides = {field.name: override(struct_hook=_field_hook(field)) for field in fields_of(kind)}
+    function: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        kind,
+        _CONVERTER,
+        _cattrs_forbid_extra_keys=True,
+        **overrides,  # type: ignore[arg-type]  # cattrs types its own options and the fields' as one
+    )
+
+    def structure(value: Any, target: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected a table, got {show(value, secret=True)}")
+        return function(dict(value), target)
+
+    return structure
+
+
+def _strict(kind: type) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _kind: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"expected {_WORDS[kind]}, got {show(value)}")
+        return value
+
+    return structure
+
+
+def _number(value: Any, _kind: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"expected a number, got {show(value)}")
+    return float(value)
+
+
+def _path(value: Any, _kind: Any) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"expected a path, got {show(value)}")
+    return Path(value)
+
+
+def _secret(value: Any, _kind: Any) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value)
+
+
+def _choice(value: Any, kind: Any) -> Any:
+    if value not in get_args(kind) or not isinstance(value, str):
+        raise ValueError(f"expected one of {', '.join(map(json.dumps, get_args(kind)))}, got {show(value)}")
+    return value
+
+
+def _member(value: Any, kind: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"expected {_words_of_compound(kind)}, got {show(value)}")
+    return kind(value)
+
+
+def _is_literal(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) in (tuple, frozenset)
+
+
+def _make_converter() -> Converter:
+    converter = Converter(forbid_extra_keys=True)
+    for kind in (bool, int, str):
+        converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook(float, _number)
+    converter.register_structure_hook(Path, _path)
+    converter.register_structure_hook(Secret, _secret)
+    converter.register_structure_hook_func(_is_literal, _choice)
+    converter.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _member)
+    converter.register_structure_hook_factory(attrs.has, _class_hook)
+    converter.register_unstructure_hook(Secret, lambda _secret: HIDDEN)
+    converter.register_unstructure_hook(Path, str)
+    converter.register_unstructure_hook_func(_is_list, lambda items: sorted(map(str, items)))
+    return converter
+
+
+_CONVERTER: Final = _make_converter()

@@ -1,0 +1,123 @@
+"""
+Validators that say what they expect.
+
+One rule serves twice: as an attrs validator when settings are built in code, and as the words of a fault when they are
+read from a file. attrs' own number validators, which `Limits` and `Namespace` use, are put into the same words here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from attrs import frozen
+
+from rtcore.server.secret import Secret
+
+__all__ = ["Rule", "bound_of", "each", "file_path", "number", "one_of", "optional", "show", "text", "whole"]
+
+_SHOWN: Final = 60
+"""Longest piece of a wrong value that a message repeats, in characters."""
+
+_KINDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
+    (dict, "a table"),
+    ((list, tuple, set, frozenset), "a list"),
+    (str, "text"),
+    (bool, "true or false"),
+    ((int, float), "a number"),
+)
+
+
+def show(value: object, *, secret: bool = False) -> str:
+    """A wrong value as a message may repeat it: short scalars as JSON, all else (and every secret) by its kind."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Secret):
+        return f"{len(value.reveal().encode())} bytes"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if not secret and isinstance(value, (str, int, float)):
+        shown = json.dumps(value, ensure_ascii=True)
+        return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    return next((words for kind, words in _KINDS if isinstance(value, kind)), type(value).__name__)
+
+
+@frozen
+class Rule:
+    """An attrs validator with the words for its faults."""
+
+    expectation: str
+    """What follows `expected`, such as `a whole number from 0 to 65535`."""
+    passes: Callable[[Any], bool]
+    secret: bool = False
+
+    def __call__(self, _instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not self.passes(value):
+            raise ValueError(f"{attribute.name}: expected {self.expectation}, got {show(value, secret=self.secret)}")
+
+
+def whole(least: int, most: int | None = None) -> Rule:
+    """A whole number from `least` to `most`, both included."""
+
+    def passes(value: object) -> bool:
+        return type(value) is int and least <= value and (most is None or value <= most)
+
+    return Rule(f"a whole number {f'of at least {least}' if most is None else f'from {least} to {most}'}", passes)
+
+
+def number(least: float = 0, *, over: bool = False) -> Rule:
+    """A finite number of at least `least`, or over it."""
+
+    def passes(value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return False
+        return value > least if over else value >= least
+
+    return Rule(f"a number over {least:g}" if over else f"a number of at least {least:g}", passes)
+
+
+def text(expectation: str = "text that is not empty", passes: Callable[[str], bool] = bool) -> Rule:
+    """Text that passes a test; by default, that it is not empty."""
+    return Rule(expectation, lambda value: isinstance(value, str) and passes(value))
+
+
+def one_of(*choices: str) -> Rule:
+    """One of a few words."""
+    return Rule(f"one of {', '.join(json.dumps(choice) for choice in choices)}", lambda value: value in choices)
+
+
+def each(rule: Rule) -> Rule:
+    """A tuple or frozen set of values that each pass a rule."""
+
+    def passes(value: object) -> bool:
+        return isinstance(value, (tuple, frozenset)) and all(rule.passes(item) for item in value)
+
+    return Rule(f"a list, each item {rule.expectation}", passes, rule.secret)
+
+
+def optional(rule: Rule) -> Rule:
+    """Nothing, or what passes a rule."""
+    return Rule(rule.expectation, lambda value: value is None or rule.passes(value), rule.secret)
+
+
+def file_path() -> Rule:
+    """A path of the file system."""
+    return Rule("a path", lambda value: isinstance(value, Path))
+
+
+def bound_of(validator: object) -> tuple[str, float] | None:
+    """
+    The comparison and bound of attrs' own `ge` or `gt`, also inside `optional`; None for every other validator.
+
+    Read from the validator's attributes, because attrs has no public way to ask; should they go, the fault only loses
+    the bound in its words.
+    """
+    inner = getattr(validator, "validator", validator)
+    operator, bound = getattr(inner, "compare_op", None), getattr(inner, "bound", None)
+    if operator in (">", ">=") and isinstance(bound, (int, float)):
+        return ("over" if operator == ">" else "of at least", bound)
+    return None

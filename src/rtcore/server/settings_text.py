@@ -1,0 +1,66 @@
+"""Text of the environment and of flags, read as the type of the setting that it is for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, get_args, get_origin
+
+import attrs
+
+from rtcore.server.settings_converter import without_none
+
+__all__ = ["parse_text"]
+
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.I
+)
+_BOOLEANS: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+def parse_text(text: str, kind: Any) -> object:
+    """
+    The value that a text stands for, as TOML would have it.
+
+    Text that does not fit its type comes back as it is, and the converter, which is strict, names the fault. `none`
+    stands for nothing where a setting may be nothing.
+    """
+    inner = without_none(kind)
+    if inner is not kind and text.strip().lower() == "none":
+        return None
+    if inner is bool:
+        return _BOOLEANS.get(text.strip().lower(), text)
+    if inner is int:
+        return int(text) if _WHOLE.fullmatch(text.strip()) else text
+    if inner is float:
+        return float(text) if _NUMBER.fullmatch(text.strip()) else text
+    if get_origin(inner) in (tuple, frozenset):
+        item = get_args(inner)[0]
+        return [parse_text(part.strip(), item) for part in text.split(",") if part.strip()]
+    if _is_table(inner):
+        return _table(text)
+    return text
+
+
+def _is_table(kind: Any) -> bool:
+    origin = get_origin(kind)
+    return (isinstance(kind, type) and attrs.has(kind)) or (isinstance(origin, type) and issubclass(origin, Mapping))
+
+
+def _table(text: str) -> object:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, dict) else text
