@@ -1,8 +1,8 @@
 """
 Delivery latency by event type: from `publish` to the socket that took the event.
 
-It is taken once per slice that was written, with the number of receivers as its weight, so that measuring costs the same
-whether one subscriber or a thousand got the event. Buckets are fixed: a histogram is two additions and one bisection.
+It is taken once per slice that was written, with the number of receivers as its weight, so that measuring costs the
+same whether one subscriber or a thousand got the event. Buckets are fixed: one bisection and two additions.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class LatencyHistogram:
     Histograms of delivery latency, one per event type.
 
     Args:
-        maximum_types: Event types that get a series of their own; all later ones share `OTHER_TYPES`, so that a publisher
-            who invents types cannot grow memory or the number of labels.
+        maximum_types: Event types that get a series of their own; all later ones share `OTHER_TYPES`, so that a
+            publisher who invents types cannot grow memory or the number of labels. See `Limits.event_types`.
     """
 
-    def __init__(self, maximum_types: int) -> None:
+    def __init__(self, maximum_types: int = 200) -> None:
         self._maximum_types = maximum_types
         self._series: dict[str, _Series] = {}
 

@@ -2,8 +2,7 @@
 HTTP on a connection that the listener has begun to read.
 
 Hypercorn speaks HTTP, an ASGI application answers; this module moves bytes between them and any `trio.abc.Stream`, be
-it a TCP socket, TLS or memory. Hypercorn's own Trio server is not used, for four reasons, each seen in its source (0.18):
-it wants a socket under the stream; it shields writes without a deadline, so a client that stops reading holds up a
+it a TCP socket, TLS or memory. Hypercorn's own Trio server is not used, for four reasons seen in its source (0.18): it wants a socket under the stream; it shields writes without a deadline, so a client that stops reading holds up a
 shutdown for ever; it leaves a connection stuck when an application replies before a long body was read; and it closes a
 socket with unread input, which can destroy the reply on its way (RFC 9112, section 9.6).
 
