@@ -83,8 +83,6 @@ def cythonize_sources(sources: list[Path], **directives: object) -> list[Extensi
         compiler_directives={
             "language_level": 3,
             "auto_pickle": False,
-            "embedsignature": True,
-            "embedsignature.format": "clinic",
             "linetrace": TRACE,
             **directives,
         },
