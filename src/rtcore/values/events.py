@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Final
@@ -10,7 +11,17 @@ from attrs import field, frozen
 
 from rtcore.values.positions import Position
 
-__all__ = ["DEFAULT_LANES", "Event", "Json", "Lane", "default_lane", "format_timestamp", "parse_timestamp"]
+__all__ = [
+    "DEFAULT_LANES",
+    "RESERVED_TYPES",
+    "Event",
+    "Json",
+    "Lane",
+    "check_event_type",
+    "default_lane",
+    "format_timestamp",
+    "parse_timestamp",
+]
 
 Json = None | bool | int | float | str | list["Json"] | tuple["Json", ...] | dict[str, "Json"]
 """A value that JSON can carry."""
@@ -34,6 +45,31 @@ DEFAULT_LANES: Final[dict[str, Lane]] = {
 def default_lane(event_type: str) -> Lane:
     """The lane of an event whose publisher names none: by its type, otherwise normal."""
     return DEFAULT_LANES.get(event_type, Lane.NORMAL)
+
+
+RESERVED_TYPES: Final = frozenset(
+    {"ack", "acked", "auth", "auth_success", "batch", "dropped", "error", "filters_set", "history", "published"}
+    | {"refreshed", "replayed", "subscribed", "unsubscribed", "welcome"}
+)
+"""Types of the server's own messages: no publisher may speak in its name."""
+
+_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", re.ASCII)
+
+
+def check_event_type(name: str, maximum_length: int) -> str:
+    """
+    Return the name if it may be an event's type: letters, digits, `_ . : -`, the first a letter or digit, not reserved.
+
+    Raises:
+        ValueError: If it may not; the message does not repeat the name.
+    """
+    if len(name) > maximum_length:
+        raise ValueError(f"event type of {len(name)} characters exceeds type_length={maximum_length}")
+    if not _TYPE.fullmatch(name):
+        raise ValueError("event type must be letters, digits, '_', '.', ':' or '-', and begin with a letter or digit")
+    if name in RESERVED_TYPES:
+        raise ValueError("event type is reserved for the server's own messages")
+    return name
 
 
 def format_timestamp(seconds: float) -> str:

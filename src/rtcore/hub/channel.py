@@ -1,0 +1,184 @@
+"""A channel: its event log, the views over it, and how cursors come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define
+
+from rtcore.hub.cursor import Cursor
+from rtcore.hub.encoding import Encoding
+from rtcore.hub.event_log import EventLog, Retention
+from rtcore.hub.filters import Filter
+from rtcore.hub.results import Batch, Subscribed
+from rtcore.hub.subscriber import Subscriber
+from rtcore.hub.view import View
+from rtcore.values.channels import Namespace
+from rtcore.values.events import Event
+from rtcore.values.limits import Limits
+from rtcore.values.positions import FromPosition, Since
+
+__all__ = ["Channel", "Spread"]
+
+ViewKey = tuple[Filter, Encoding | None, Batch | None]
+
+
+@define
+class Spread:
+    """Whom one event reached."""
+
+    matched: int = 0
+    queued: int = 0
+    dropped: int = 0
+
+
+class Channel:
+    """
+    Args:
+        name: The channel's name, checked.
+        namespace: Options of its namespace.
+        limits: Defaults for what the namespace leaves open.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, name: str, namespace: Namespace, limits: Limits, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.log = EventLog(_retention(namespace, limits))
+        self.views: dict[ViewKey, View] = {}
+        self._limits = limits
+        self._clock = clock
+
+    @property
+    def subscribers(self) -> int:
+        """Cursors in all views."""
+        return sum(len(view.cursors) for view in self.views.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is subscribed."""
+        return not self.views
+
+    @property
+    def crowded(self) -> bool:
+        """Whether some subscriber has no room for one more event."""
+        return any(cursor.subscriber.backlog.full for view in self.views.values() for cursor in view.behind)
+
+    def append(self, event: Event, appended: Callable[[View, Event], None]) -> Spread:
+        """
+        Put an event into the log and every view that it passes.
+
+        Args:
+            event: The next event of this channel.
+            appended: Told of each view that took it.
+        """
+        self.log.append(event)
+        spread = Spread()
+        verdicts: dict[Filter, bool] = {}
+        for view in list(self.views.values()):  # a copy: an overflow may disconnect a subscriber, and with it its view
+            where = view.where
+            if where not in verdicts:
+                verdicts[where] = where.matches(event.type, event.channel, event.data)
+            if verdicts[where]:
+                self._append(view, event, spread)
+                appended(view, event)
+        return spread
+
+    @staticmethod
+    def _append(view: View, event: Event, spread: Spread) -> None:
+        entry = view.append(event)
+        spread.matched += len(view.cursors)
+        for cursor in list(view.behind):
+            if cursor.subscriber.queue(cursor, entry):
+                spread.dropped += 1
+            else:
+                spread.queued += 1
+
+    def attach(self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None) -> Subscribed:
+        """Give a subscriber a cursor; what it asked of the past and what is live are one sequence."""
+        view = self._view(where, subscriber.encoding, batch)
+        cursor = Cursor(subscriber, view, next=view.head, overflow=self.namespace.overflow, batch=batch)
+        recovered = None if since is None else self._set_back(cursor, since)
+        view.cursors[cursor] = None
+        subscriber.cursors[self.name] = cursor
+        subscriber.added(cursor)
+        replayed = view.head - cursor.next + sum(map(len, cursor.owed))
+        return Subscribed(channel=self.name, position=cursor.position, recovered=recovered, replayed=replayed)
+
+    def _set_back(self, cursor: Cursor, since: Since) -> bool:
+        view = cursor.view
+        start = self.log.locate(since, self._clock())
+        index = view.index_from(start.offset)
+        if start.last is not None:
+            index = max(index, view.head - start.last)
+        recovered = start.recovered
+        if view.head - index > self._limits.replay_events:
+            index = view.head - self._limits.replay_events
+            recovered = recovered and start.last is not None
+        if start.settled is not None and isinstance(since, FromPosition) and start.settled.furthest > start.offset - 1:
+            self._owe_unsettled(cursor, index, since)
+        else:
+            cursor.next = index
+            cursor.replay_until = view.head
+            view.hold_from(index)
+        return recovered
+
+    def _owe_unsettled(self, cursor: Cursor, index: int, since: FromPosition) -> None:
+        """The asker had been overtaken: some of what follows its oldest debt it has had already."""
+        view = cursor.view
+        for entry in view.entries(index, view.head):
+            if not since.position.settled(entry.event.lane, entry.event.offset):
+                cursor.subscriber.backlog.append(cursor, entry, replayed=True)
+
+    def detach(self, cursor: Cursor) -> None:
+        """Take a cursor out; the last one takes its view along."""
+        view = cursor.view
+        view.cursors.pop(cursor, None)
+        view.behind.pop(cursor, None)
+        cursor.subscriber.backlog.discard(cursor)
+        if not view.cursors:
+            self.views.pop((view.where, view.encoding, view.batch), None)
+
+    def move(self, cursor: Cursor, where: Filter, batch: Batch | None) -> Cursor:
+        """
+        Give a subscription another filter or window where it stands: no gap and no repeat.
+
+        What waits for it and no longer passes is left out; what its old filter left out before now stays left out.
+        """
+        subscriber, old = cursor.subscriber, cursor.view
+        owed = [waiting for lane in cursor.owed for waiting in lane if not waiting.gone]
+        settled = old.offset_before(cursor.next)
+        self.detach(cursor)
+        view = self._view(where, subscriber.encoding, batch)
+        moved = Cursor(
+            subscriber,
+            view,
+            next=view.index_from(settled + 1),
+            overflow=cursor.overflow,
+            batch=batch,
+        )
+        moved.inherit(cursor)
+        view.hold_from(moved.next)
+        for waiting in sorted(owed, key=lambda waiting: waiting.sequence):
+            event = waiting.event
+            if where.matches(event.type, event.channel, event.data):
+                subscriber.backlog.append(moved, waiting.entry, replayed=waiting.replayed)
+        view.cursors[moved] = None
+        subscriber.cursors[self.name] = moved
+        subscriber.added(moved)
+        return moved
+
+    def _view(self, where: Filter, encoding: Encoding | None, batch: Batch | None) -> View:
+        key = (where, encoding, batch)
+        view = self.views.get(key)
+        if view is None:
+            view = self.views[key] = View(self.name, self.log, where, encoding, batch, self._clock)
+        return view
+
+
+def _retention(namespace: Namespace, limits: Limits) -> Retention:
+    return Retention(
+        events=limits.history_events if namespace.history_events is None else namespace.history_events,
+        seconds=namespace.history_seconds or limits.history_seconds,
+        bytes=namespace.history_bytes or limits.history_bytes,
+    )

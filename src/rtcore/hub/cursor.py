@@ -1,0 +1,135 @@
+"""
+A cursor: one subscriber's place in a view, and all that a subscription costs.
+
+A subscriber that keeps up is one number behind the head of the view. Once its connection takes no more, the events that
+wait for it stand in its backlog, lane by lane; then the cursor knows per lane what it owes, and its position says so.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from attrs import Factory, define, field
+
+from rtcore.hub.results import Batch, Range
+from rtcore.values.channels import Overflow
+from rtcore.values.events import Event, Lane
+from rtcore.values.positions import Position
+
+if TYPE_CHECKING:  # a cursor joins the two, so each side names it
+    from rtcore.hub.subscriber import Subscriber
+    from rtcore.hub.view import View
+
+__all__ = ["Cursor", "Entry", "Loss", "Waiting"]
+
+_TYPES_NAMED = 50  # kinds that one notice names; a publisher of ever new types must not make it grow without end
+
+
+@define(eq=False)
+class Entry:
+    """An event in a view, with its wire form once somebody needed it."""
+
+    event: Event
+    frame: bytes | None = None
+
+
+@define(eq=False)
+class Waiting:
+    """An event in a subscriber's backlog."""
+
+    cursor: Cursor
+    entry: Entry
+    replayed: bool
+    """Asked for as part of the past: outside the limits of live lag."""
+    sequence: int
+    """Order of arrival in the backlog, across channels."""
+    conflated: int = 0
+    """Older events of the same key that this one stands for."""
+    gone: bool = False
+    """A newer event of the same key took its place."""
+
+    @property
+    def event(self) -> Event:
+        """The event itself."""
+        return self.entry.event
+
+
+@define(eq=False)
+class Loss:
+    """What was dropped since the last notice: exact, whatever its size."""
+
+    ranges: dict[Lane, tuple[int, int, int]] = Factory(dict)
+    """First offset, last offset and count per lane."""
+    types: dict[str, int] = Factory(dict)
+    conflated: int = 0
+    """Events that a dropped one stood for."""
+
+    def add(self, waiting: Waiting) -> None:
+        """Take note of a dropped event."""
+        event = waiting.event
+        first, last, count = self.ranges.get(event.lane, (event.offset, event.offset, 0))
+        self.ranges[event.lane] = (min(first, event.offset), max(last, event.offset), count + 1)
+        name = event.type if event.type in self.types or len(self.types) < _TYPES_NAMED else "other"
+        self.types[name] = self.types.get(name, 0) + 1
+        self.conflated += waiting.conflated
+
+    @property
+    def count(self) -> int:
+        """Events dropped."""
+        return sum(count for _, _, count in self.ranges.values())
+
+    def exact_ranges(self) -> list[tuple[Range, int]]:
+        """Each lane's range with its count, highest lane first."""
+        return [(Range(lane=lane, first=a, last=b), n) for lane, (a, b, n) in sorted(self.ranges.items())]
+
+
+@define(eq=False)
+class Cursor:
+    """A place in a view."""
+
+    subscriber: Subscriber
+    view: View
+    next: int
+    """Index of the first entry of the view not yet taken."""
+    replay_until: int = 0
+    """Entries below this index were asked for as part of the past."""
+    overflow: Overflow = Overflow.DROP_OLDEST
+    batch: Batch | None = None
+    acknowledged: Position | None = None
+    """The last position that the client said it has dealt with."""
+    loss: Loss | None = None
+    owed: tuple[deque[Waiting], deque[Waiting], deque[Waiting]] = field(
+        factory=lambda: (deque(), deque(), deque()), init=False
+    )
+    """What waits in the subscriber's backlog for this cursor, by lane."""
+
+    @property
+    def channel(self) -> str:
+        """Name of the channel."""
+        return self.view.channel_name
+
+    @property
+    def behind(self) -> bool:
+        """Whether something of this cursor stands in the backlog."""
+        return any(self.owed)
+
+    def inherit(self, former: Cursor) -> None:
+        """Take over what an earlier cursor of the same channel leaves: a loss not told of yet stays owed."""
+        self.acknowledged = former.acknowledged
+        if former.loss is not None:
+            self.loss = former.loss
+            self.subscriber.backlog.losers[self] = None
+
+    @property
+    def position(self) -> Position:
+        """What is settled: delivered, left out by the filter, or named as dropped."""
+        settled = self.view.offset_before(self.next)
+        high, normal, low = (self._settled(lane, settled) for lane in self.owed)
+        return Position(self.view.log.epoch, high, normal, low)
+
+    @staticmethod
+    def _settled(lane: deque[Waiting], settled: int) -> int:
+        while lane and lane[0].gone:
+            lane.popleft()
+        return lane[0].event.offset - 1 if lane else settled

@@ -1,0 +1,140 @@
+"""
+The event log: the last events of one channel, addressed by (epoch, offset).
+
+Offsets are dense within an epoch, so a place in the log is plain arithmetic. Three bounds hold at once (events, bytes, age);
+what leaves through any of them leaves oldest first, and the log remembers how far it has forgotten, so that it can say
+whether a request for the past was met in full.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from attrs import frozen
+
+from rtcore._fast import EventRing
+from rtcore.values.events import Event
+from rtcore.values.positions import (
+    FromOffset,
+    FromPosition,
+    LastEvents,
+    Position,
+    Since,
+    WithinSeconds,
+    new_epoch,
+)
+
+__all__ = ["EventLog", "Retention", "Start"]
+
+
+@frozen(kw_only=True)
+class Retention:
+    """How much of the past a channel keeps."""
+
+    events: int
+    seconds: float
+    bytes: int
+
+
+@frozen(kw_only=True)
+class Start:
+    """Where a request for the past begins."""
+
+    offset: int
+    """First offset to look at; held, or one past the newest."""
+    recovered: bool
+    """Whether everything that was asked for is still held."""
+    settled: Position | None = None
+    """Events that the asker has had already, where it asked by position."""
+    last: int | None = None
+    """Only the newest so many that pass the filter."""
+
+
+class EventLog:
+    """The ring of a channel's newest events."""
+
+    def __init__(self, retention: Retention) -> None:
+        self.epoch = new_epoch()
+        self.retention = retention
+        self._ring = EventRing()
+        self._forgotten_until = float("-inf")  # timestamp of the newest event no longer held
+
+    @property
+    def newest(self) -> int:
+        """Offset of the newest event ever appended; 0 before the first."""
+        return self._ring.head
+
+    @property
+    def oldest(self) -> int:
+        """Offset of the oldest event held; `newest + 1` when none is."""
+        return self._ring.first + 1
+
+    @property
+    def bytes(self) -> int:
+        """Encoded bytes held."""
+        return self._ring.total_bytes
+
+    @property
+    def last_timestamp(self) -> float:
+        """Time of the newest event held, in Unix seconds; minus infinity when none is."""
+        return self._ring.timestamp_at(self._ring.head - 1) if len(self._ring) else self._forgotten_until
+
+    def __len__(self) -> int:
+        return len(self._ring)
+
+    def append(self, event: Event) -> None:
+        """
+        Add the next event, forgetting what no longer fits.
+
+        Raises:
+            ValueError: If its offset does not follow the newest one.
+        """
+        if event.offset != self.newest + 1:
+            raise ValueError(f"offset {event.offset} does not follow {self.newest}")
+        ring = self._ring
+        ring.append(event, event.offset, event.lane, len(event.body), event.timestamp)
+        keep_from = max(ring.head - self.retention.events, ring.first)
+        while keep_from < ring.head and ring.bytes_between(keep_from, ring.head) > self.retention.bytes:
+            keep_from += 1
+        self._forget(max(keep_from, ring.index_of_time(event.timestamp - self.retention.seconds)))
+
+    def expire(self, now: float) -> None:
+        """Forget what is older than the retention allows at `now`, in Unix seconds."""
+        self._forget(self._ring.index_of_time(now - self.retention.seconds))
+
+    def events(self, start: int, stop: int) -> list[Event]:
+        """Events with `start <= offset < stop`, as far as they are held, oldest first."""
+        ring = self._ring
+        first = max(start - 1, ring.first)
+        return cast("list[Event]", ring.slice(first, max(first, min(stop - 1, ring.head))))
+
+    def locate(self, since: Since, now: float) -> Start:
+        """Where a request for the past begins, and whether the log still reaches back that far."""
+        if isinstance(since, FromPosition):
+            return self._locate_position(since.position)
+        if isinstance(since, FromOffset):
+            wanted = max(since.offset, 1)
+            return Start(offset=self._held(wanted), recovered=self.oldest <= wanted <= self.newest + 1)
+        if isinstance(since, LastEvents):
+            return Start(offset=self.oldest, recovered=True, last=since.count)
+        timestamp = now - since.seconds if isinstance(since, WithinSeconds) else since.timestamp
+        index = self._ring.index_of_time(timestamp)
+        return Start(offset=index + 1, recovered=self._forgotten_until < timestamp)
+
+    def _locate_position(self, position: Position) -> Start:
+        if position.epoch != self.epoch or position.furthest > self.newest:
+            # Another life of this channel: nothing ties the old numbers to these, so all that is held may be new.
+            return Start(offset=self.oldest, recovered=False)
+        return Start(
+            offset=self._held(position.offset + 1),
+            recovered=self.oldest <= position.offset + 1,
+            settled=position,
+        )
+
+    def _held(self, offset: int) -> int:
+        return min(max(offset, self.oldest), self.newest + 1)
+
+    def _forget(self, keep_from: int) -> None:
+        if keep_from > self._ring.first:
+            self._forgotten_until = self._ring.timestamp_at(keep_from - 1)
+            self._ring.evict_to(keep_from)

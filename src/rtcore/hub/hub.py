@@ -1,0 +1,407 @@
+"""
+The hub: where events come in and find those who want them.
+
+Everything but waiting is synchronous: between two checkpoints nothing changes, so nothing is locked. The hub is used from
+the thread of its Trio run; other threads go through `trio.from_thread`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from rtcore.errors import ErrorCode, HubClosed, RequestError
+from rtcore.hub.access import AccessRules
+from rtcore.hub.broadcaster import Broadcaster
+from rtcore.hub.channel import Channel, Spread
+from rtcore.hub.counters import Counters
+from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
+from rtcore.hub.replay import read_history
+from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range, Subscribed
+from rtcore.hub.statistics import ChannelStatistics, HubStatistics
+from rtcore.hub.subscriber import Subscriber
+from rtcore.hub.subscription import Subscription
+from rtcore.hub.timeouts import TimeoutWatcher
+from rtcore.protocol.envelope import encode_event_body
+from rtcore.values.channels import Namespace, Overflow, check_channel_name, namespace_of
+from rtcore.values.events import Event, Json, Lane, check_event_type, default_lane
+from rtcore.values.limits import Limits
+from rtcore.values.positions import Position, Since
+
+__all__ = ["Hub"]
+
+_KEY_LENGTH = 255  # as a channel name: both are identifiers that stand in memory once an event
+_DEFAULT_NAMESPACE = Namespace()
+
+
+class Hub:
+    """
+    Channels, their subscribers, and what passes between them.
+
+    Args:
+        limits: Bounds on everything.
+        namespaces: Options by the first part of a channel's name; others take the defaults.
+        clock: Unix seconds; a test's virtual clock goes here.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        namespaces: Mapping[str, Namespace] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.namespaces = dict(namespaces or {})
+        self.clock = clock
+        self.access = AccessRules(self.namespaces)
+        self.counters = Counters()
+        self.timeouts = TimeoutWatcher()
+        self.broadcaster = Broadcaster(self.timeouts, self.counters, clock)
+        self._channels: OrderedDict[str, Channel] = OrderedDict()
+        self._subscribers: dict[Subscriber, None] = {}
+        self._room = trio.lowlevel.ParkingLot()
+        self._closed = False
+
+    # Publishing
+
+    def publish(
+        self, channel: str, type: str, data: Json, *, lane: Lane | None = None, key: str | None = None
+    ) -> PublishOutcome:
+        """
+        Put an event on a channel; never blocks.
+
+        Args:
+            channel: 1 to 255 characters of the strict alphabet; made when it is new.
+            type: Kind of event, such as `task.progress`.
+            data: What JSON can carry.
+            lane: Priority; by default that of the type.
+            key: Conflation key.
+
+        Raises:
+            RequestError: If the channel's name, the type, the key or the data are not acceptable.
+            HubClosed: If the hub has ended.
+        """
+        self._check_open()
+        there = self._channel(channel)
+        _check_publication(type, key, self.limits)
+        log = there.log
+        timestamp = max(self.clock(), log.last_timestamp)
+        offset = log.newest + 1
+        event = Event(
+            channel=channel,
+            type=type,
+            data=data,
+            timestamp=timestamp,
+            offset=offset,
+            epoch=log.epoch,
+            lane=default_lane(type) if lane is None else lane,
+            key=key,
+            body=encode_event_body(channel, type, data, timestamp, offset, key),
+        )
+        if len(event.body) > self.limits.message_bytes:
+            raise RequestError(
+                ErrorCode.TOO_LARGE,
+                f"event of {len(event.body)} bytes exceeds message_bytes={self.limits.message_bytes}",
+                field="data",
+            )
+        self._channels.move_to_end(channel)
+        self.counters.published += 1
+        self.counters.count_type(type, self.limits.event_types)
+        return _outcome(event, there.append(event, self.broadcaster.appended))
+
+    async def publish_wait(
+        self, channel: str, type: str, data: Json, *, lane: Lane | None = None, key: str | None = None
+    ) -> PublishOutcome:
+        """
+        Publish as the channel's overflow rule says, waiting for room where the rule is to wait; a checkpoint.
+
+        Cancelled while it waits, it has published nothing. It waits no longer than a slow subscriber may live
+        (`Limits.slow_consumer_seconds`), since that one is then closed.
+
+        Raises:
+            RequestError, HubClosed: As `publish`.
+        """
+        await trio.lowlevel.checkpoint()
+        if self._namespace(channel).overflow is Overflow.WAIT:
+            await self.wait_room(channel)
+        return self.publish(channel, type, data, lane=lane, key=key)
+
+    async def wait_room(self, channel: str) -> None:
+        """Wait until no subscriber of the channel is at its lag limit; a checkpoint."""
+        await trio.lowlevel.checkpoint()
+        while (there := self._channels.get(channel)) is not None and there.crowded:
+            await self._room.park()
+            self._check_open()
+
+    def made_room(self) -> None:
+        """A backlog became shorter, or its subscriber left: let waiting publishers look again."""
+        self._room.unpark_all()
+
+    # Subscribing
+
+    @asynccontextmanager
+    async def subscribe(
+        self,
+        *channels: str,
+        where: Mapping[str, Json] | None = None,
+        since: Since | None = None,
+        batch: Batch | None = None,
+        lag_events: int | None = None,
+        lag_bytes: int | None = None,
+    ) -> AsyncGenerator[Subscription]:
+        """
+        The events of some channels, while the block lasts.
+
+        Args:
+            channels: One or more channel names.
+            where: Filter, as a client would give it.
+            since: Where in the past to begin; by default with what comes next.
+            batch: Let events wait for each other so long; they still come one by one.
+            lag_events: Events that may wait while the block is busy; by default `Limits.lag_events`.
+            lag_bytes: Bytes that may wait; by default `Limits.lag_bytes`.
+
+        Raises:
+            RequestError: If a name or the filter is not acceptable.
+            HubClosed: If the hub has ended.
+        """
+        subscription = Subscription(
+            self.counters,
+            lag_events=lag_events or self.limits.lag_events,
+            lag_bytes=lag_bytes or self.limits.lag_bytes,
+            clock=self.clock,
+            made_room=self.made_room,
+        )
+        compiled = compile_filter(where, self.limits)
+        try:
+            outcomes = [
+                self.attach_cursor(subscription, channel, where=compiled, since=since, batch=batch)
+                for channel in channels
+            ]
+            subscription.started(outcomes)
+            yield subscription
+        finally:
+            self.detach(subscription)
+
+    def attach_cursor(
+        self,
+        subscriber: Subscriber,
+        channel: str,
+        *,
+        where: Filter = MATCH_ALL,
+        since: Since | None = None,
+        batch: Batch | None = None,
+    ) -> Subscribed:
+        """
+        Subscribe to a channel; when already subscribed, with the new filter and window, from `since` or where it stands.
+
+        Raises:
+            RequestError: If the name is not acceptable, or the hub has too many channels.
+            HubClosed: If the hub has ended.
+        """
+        self._check_open()
+        there = self._channel(channel)
+        there.log.expire(self.clock())
+        held = subscriber.cursors.get(channel)
+        if held is not None and since is None:
+            moved = there.move(held, where, batch)
+            outcome = Subscribed(channel=channel, position=moved.position, recovered=None, replayed=0)
+        else:
+            if held is not None:
+                there.detach(held)
+            outcome = there.attach(subscriber, where, since, batch)
+            if held is not None:
+                subscriber.cursors[channel].inherit(held)
+            self.counters.subscribed += 1
+            self.counters.replayed += outcome.replayed
+        self._subscribers[subscriber] = None
+        self.broadcaster.mark(subscriber)
+        return outcome
+
+    def detach_cursor(self, subscriber: Subscriber, channel: str) -> bool:
+        """Unsubscribe from a channel; returns whether it was subscribed."""
+        cursor = subscriber.cursors.pop(channel, None)
+        if cursor is None:
+            return False
+        there = self._channels[channel]
+        there.detach(cursor)
+        if not subscriber.cursors:
+            self._subscribers.pop(subscriber, None)
+        if there.idle and not len(there.log):
+            del self._channels[channel]
+        self.made_room()
+        return True
+
+    def detach(self, subscriber: Subscriber) -> None:
+        """End all subscriptions of a subscriber; idempotent."""
+        for channel in list(subscriber.cursors):
+            self.detach_cursor(subscriber, channel)
+        self.broadcaster.forget(subscriber)
+
+    def replace_filter(self, subscriber: Subscriber, channel: str, where: Filter) -> None:
+        """Give a subscription another filter where it stands."""
+        cursor = subscriber.cursors[channel]
+        self._channels[channel].move(cursor, where, cursor.batch)
+        self.broadcaster.mark(subscriber)
+
+    # The past
+
+    def history(
+        self,
+        channel: str,
+        *,
+        since: Since | None = None,
+        where: Filter = MATCH_ALL,
+        ranges: Sequence[Range] = (),
+        limit: int | None = None,
+    ) -> HistoryPage:
+        """
+        Events of the past; asking makes no channel.
+
+        Args:
+            channel: Channel name.
+            since: Where to begin; by default with the oldest held.
+            where: Which events.
+            ranges: Instead of `since`: exactly these, such as a `dropped` notice named.
+            limit: Most events, up to `Limits.replay_events`, which is also the default.
+
+        Raises:
+            RequestError: If the name is not acceptable.
+        """
+        there = self._channels.get(channel) or self._new_channel(channel)
+        there.log.expire(self.clock())
+        page = read_history(
+            there.log,
+            channel,
+            since=since,
+            where=where,
+            ranges=ranges,
+            maximum_events=min(limit or self.limits.replay_events, self.limits.replay_events),
+            maximum_bytes=self.limits.replay_bytes,
+            now=self.clock(),
+        )
+        self.counters.replayed += len(page.events)
+        return page
+
+    def position(self, channel: str) -> Position | None:
+        """The position of a channel's newest event; None while it has none and no subscriber."""
+        there = self._channels.get(channel)
+        return None if there is None else Position.at(there.log.epoch, there.log.newest)
+
+    # Looking
+
+    def statistics(self) -> HubStatistics:
+        """A snapshot of the hub."""
+        counters, subscribers = self.counters, self._subscribers
+        return HubStatistics(
+            channels=len(self._channels),
+            views=sum(len(there.views) for there in self._channels.values()),
+            subscribers=len(subscribers),
+            subscriptions=sum(len(subscriber.cursors) for subscriber in subscribers),
+            published=counters.published,
+            delivered=counters.delivered,
+            dropped=counters.dropped,
+            conflated=counters.conflated,
+            replayed=counters.replayed,
+            disconnected_slow=counters.disconnected_slow,
+            behind=sum(subscriber.blocked for subscriber in subscribers),
+            backlog_events=sum(subscriber.backlog.waiting for subscriber in subscribers),
+            backlog_bytes=sum(subscriber.backlog.bytes for subscriber in subscribers),
+            history_events=sum(len(there.log) for there in self._channels.values()),
+            history_bytes=sum(there.log.bytes for there in self._channels.values()),
+            events_by_type=dict(counters.events_by_type),
+            latency=counters.latency.snapshot(),
+            timers=len(self.timeouts),
+        )
+
+    def channels(self) -> Iterable[ChannelStatistics]:
+        """A snapshot of each channel, least recently published first."""
+        for there in self._channels.values():
+            yield ChannelStatistics(
+                name=there.name,
+                position=Position.at(there.log.epoch, there.log.newest),
+                subscribers=there.subscribers,
+                views=len(there.views),
+                history_events=len(there.log),
+                history_bytes=there.log.bytes,
+            )
+
+    # Running
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the broadcaster and the timeout watcher until cancelled; then every subscription in this process ends."""
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.timeouts.run)
+                await nursery.start(self.broadcaster.run)
+                task_status.started()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Accept nothing more and wake whoever waits; idempotent."""
+        self._closed = True
+        self.made_room()
+        for subscriber in list(self._subscribers):
+            if isinstance(subscriber, Subscription):
+                subscriber.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise HubClosed("the hub has ended")
+
+    def _channel(self, name: str) -> Channel:
+        there = self._channels.get(name)
+        if there is None:
+            there = self._new_channel(name)
+            self._make_place()
+            self._channels[name] = there
+        return there
+
+    def _new_channel(self, name: str) -> Channel:
+        try:
+            check_channel_name(name)
+        except ValueError as error:
+            raise RequestError(ErrorCode.UNKNOWN_CHANNEL, str(error), field="data.channel") from error
+        return Channel(name, self._namespace(name), self.limits, self.clock)
+
+    def _namespace(self, channel: str) -> Namespace:
+        return self.namespaces.get(namespace_of(channel), _DEFAULT_NAMESPACE)
+
+    def _make_place(self) -> None:
+        if len(self._channels) < self.limits.channels:
+            return
+        idle = next((name for name, there in self._channels.items() if there.idle), None)
+        if idle is None:
+            raise RequestError(
+                ErrorCode.TOO_MANY_CHANNELS, f"the hub holds its limit of channels={self.limits.channels}"
+            )
+        # Its history goes with it; a later channel of this name has a new epoch, so that nobody mistakes the two.
+        del self._channels[idle]
+
+
+def _check_publication(type: str, key: str | None, limits: Limits) -> None:
+    try:
+        check_event_type(type, limits.type_length)
+    except ValueError as error:
+        raise RequestError(ErrorCode.MALFORMED, str(error), field="data.type") from error
+    if key is not None and not 0 < len(key) <= _KEY_LENGTH:
+        raise RequestError(
+            ErrorCode.MALFORMED, f"key must have 1 to {_KEY_LENGTH} characters, not {len(key)}", field="data.key"
+        )
+
+
+def _outcome(event: Event, spread: Spread) -> PublishOutcome:
+    return PublishOutcome(
+        channel=event.channel,
+        offset=event.offset,
+        position=event.position,
+        matched=spread.matched,
+        sent=spread.matched - spread.queued - spread.dropped,
+        queued=spread.queued,
+        dropped=spread.dropped,
+    )

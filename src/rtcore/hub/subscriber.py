@@ -1,0 +1,174 @@
+"""
+A subscriber: one connection, or one block in this process, with its cursors and its backlog.
+
+The broadcaster calls `flush` once a tick. A subscriber that can take more is handed slices of its views; one that cannot is
+`blocked`: what it has not had moves to its backlog, where lanes and limits rule, until it has drained.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+from rtcore._fast import join
+from rtcore.hub.backlog import Backlog
+from rtcore.hub.counters import Counters
+from rtcore.hub.cursor import Cursor, Entry, Loss, Waiting
+from rtcore.hub.encoding import Encoding
+from rtcore.protocol.envelope import encode_dropped, encode_event
+from rtcore.values.channels import Overflow
+
+__all__ = ["Subscriber"]
+
+
+class Subscriber(ABC):
+    """
+    Args:
+        encoding: The wire form of its views; None: it takes the events themselves.
+        counters: The hub's counters.
+        lag_events: Live events that may wait for it.
+        lag_bytes: Bytes of live events that may wait for it.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        encoding: Encoding | None,
+        counters: Counters,
+        *,
+        lag_events: int,
+        lag_bytes: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.encoding = encoding
+        self.counters = counters
+        self.cursors: dict[str, Cursor] = {}
+        self.backlog = Backlog(lag_events, lag_bytes)
+        self.blocked = False
+        self.dropped = 0
+        """Events it has lost so far, each named in a notice."""
+        self._clock = clock
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Hand over what is due, as far as it is taken, without blocking."""
+
+    @abstractmethod
+    def overflowed(self) -> None:
+        """It has no room left, and its channel's rule is to disconnect it."""
+
+    def queue(self, cursor: Cursor, entry: Entry) -> int:
+        """Let a new event wait for a cursor that is behind; returns how many events had to be dropped for it."""
+        overflow = cursor.overflow
+        if overflow is Overflow.DISCONNECT and self.backlog.full:
+            self.overflowed()
+            return 0
+        self.backlog.append(cursor, entry, conflate=overflow is Overflow.CONFLATE)
+        cursor.next = cursor.view.head
+        return self._shrink()
+
+    def fall_behind(self) -> None:
+        """Move all that it has not had into the backlog, and have what is published from now on go there too."""
+        self.blocked = True
+        for cursor in self.cursors.values():
+            self._set_behind(cursor)
+        self._shrink()
+
+    def _set_behind(self, cursor: Cursor) -> None:
+        view = cursor.view
+        view.behind[cursor] = None
+        conflate = cursor.overflow is Overflow.CONFLATE
+        for index, entry in enumerate(view.entries(cursor.next, view.head), cursor.next):
+            replayed = index < cursor.replay_until
+            self.backlog.append(cursor, entry, replayed=replayed, conflate=conflate and not replayed)
+        cursor.next = view.head
+
+    def catch_up(self) -> None:
+        """The backlog is empty and more is taken: go back to slices of the views."""
+        self.blocked = False
+        for cursor in self.cursors.values():
+            cursor.view.behind.pop(cursor, None)
+
+    def added(self, cursor: Cursor) -> None:
+        """A cursor joined; a blocked subscriber puts its replay into the backlog at once."""
+        if self.blocked:
+            self._set_behind(cursor)
+            self._shrink()
+
+    def _shrink(self) -> int:
+        dropped = self.backlog.shrink()
+        self.dropped += dropped
+        self.counters.dropped += dropped
+        return dropped
+
+    def take(self, maximum_bytes: int) -> bytes:
+        """
+        The wire form of what is due next: notices of loss, then the backlog by lanes, or slices of the views.
+
+        Args:
+            maximum_bytes: Where to stop; one message is always taken.
+
+        Returns:
+            Complete wire forms, one after the other; empty when nothing is due.
+        """
+        if self.backlog:
+            return join(list(self._take_backlog(maximum_bytes)))
+        parts: list[bytes] = []
+        for cursor in self.cursors.values():
+            view = cursor.view
+            while cursor.next < view.due and maximum_bytes > 0:
+                start = cursor.next
+                data, cursor.next = view.slice(start, maximum_bytes)
+                self.counters.delivered += cursor.next - start
+                maximum_bytes -= len(data)
+                parts.append(data)
+        return parts[0] if len(parts) == 1 else join(parts)
+
+    def losses(self) -> Iterator[tuple[Cursor, Loss]]:
+        """What its client was not told of yet; each is given once."""
+        backlog = self.backlog
+        while backlog.losers:
+            cursor, _ = backlog.losers.popitem()
+            loss, cursor.loss = cursor.loss, None
+            if loss is not None:
+                yield cursor, loss
+
+    def _take_backlog(self, maximum_bytes: int) -> Iterator[bytes]:
+        for cursor, loss in self.losses():
+            yield cursor.view.wire(
+                encode_dropped(cursor.channel, loss.types, loss.exact_ranges(), cursor.position, loss.conflated,
+                               timestamp=self._clock())
+            )
+        while maximum_bytes > 0 and (waiting := self.backlog.take()) is not None:
+            data = self._take_batch(waiting) if waiting.cursor.batch is not None else self._take_one(waiting)
+            maximum_bytes -= len(data)
+            yield data
+
+    def _take_one(self, waiting: Waiting) -> bytes:
+        self._count_late(waiting)
+        cursor, entry = waiting.cursor, waiting.entry
+        position = cursor.position
+        if not waiting.conflated and position == entry.event.position:
+            return cursor.view.frame(entry)
+        # Overtaken, or standing for others: what the client must know differs from what everybody else is told.
+        return cursor.view.wire(encode_event(entry.event, position, waiting.conflated))
+
+    def _take_batch(self, first: Waiting) -> bytes:
+        cursor = first.cursor
+        assert cursor.batch is not None
+        messages: list[bytes] = []
+        waiting: Waiting | None = first
+        while waiting is not None:
+            self._count_late(waiting)
+            messages.append(encode_event(waiting.entry.event, cursor.position, waiting.conflated))
+            following = self.backlog.peek()
+            together = following is not None and following.cursor is cursor and len(messages) < cursor.batch.events
+            waiting = self.backlog.take() if together else None
+        return cursor.view.batch_frame(messages)
+
+    def _count_late(self, waiting: Waiting) -> None:
+        event = waiting.event
+        self.counters.delivered += 1
+        self.counters.conflated += waiting.conflated
+        if not waiting.replayed:
+            self.counters.latency.observe(event.type, self._clock() - event.timestamp, 1)

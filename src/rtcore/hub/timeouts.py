@@ -1,0 +1,88 @@
+"""
+The timeout watcher: every deadline of a hub and its connections, turned by one task.
+
+A connection has one timer. What moves its deadline (a message, a pong) only writes down the time; when the timer fires, its
+callback looks at what was written and says when to look again. So a message costs no timer work, and a thousand idle
+connections cost one entry each in one heap.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable
+
+import trio
+from attrs import define, field
+
+__all__ = ["TimeoutWatcher", "Timer"]
+
+
+@define(order=True)
+class Timer:
+    """A deadline on Trio's clock, and what to do then."""
+
+    deadline: float
+    sequence: int
+    callback: Callable[[], float | None] | None = field(order=False, repr=False)
+
+    def cancel(self) -> None:
+        """Never call back; idempotent."""
+        self.callback = None
+
+
+class TimeoutWatcher:
+    """Calls back at deadlines, in order."""
+
+    def __init__(self) -> None:
+        self._heap: list[Timer] = []
+        self._sequence = 0
+        self._scope: trio.CancelScope | None = None
+
+    def __len__(self) -> int:
+        return sum(timer.callback is not None for timer in self._heap)
+
+    def call_at(self, deadline: float, callback: Callable[[], float | None]) -> Timer:
+        """
+        Call back when Trio's clock reaches `deadline`.
+
+        Args:
+            deadline: On `trio.current_time()`'s scale, in seconds.
+            callback: Synchronous; returns the next deadline to be called at again, or None.
+
+        Returns:
+            The timer, to cancel it.
+        """
+        self._sequence += 1
+        timer = Timer(deadline, self._sequence, callback)
+        self._push(timer)
+        return timer
+
+    def _push(self, timer: Timer) -> None:
+        heapq.heappush(self._heap, timer)
+        if self._scope is not None and timer.deadline < self._scope.deadline:
+            self._scope.deadline = timer.deadline
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled."""
+        task_status.started()
+        while True:
+            with trio.CancelScope(deadline=self._next_deadline()) as self._scope:
+                await trio.sleep_forever()
+            self._scope = None
+            self._fire(trio.current_time())
+
+    def _next_deadline(self) -> float:
+        while self._heap and self._heap[0].callback is None:
+            heapq.heappop(self._heap)
+        return self._heap[0].deadline if self._heap else math.inf
+
+    def _fire(self, now: float) -> None:
+        while self._heap and self._heap[0].deadline <= now:
+            timer = heapq.heappop(self._heap)
+            if timer.callback is None:
+                continue
+            again = timer.callback()
+            if again is not None and timer.callback is not None:
+                timer.deadline = max(again, math.nextafter(now, math.inf))
+                heapq.heappush(self._heap, timer)

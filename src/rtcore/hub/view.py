@@ -1,0 +1,166 @@
+"""
+A view: the ready-made frames of the events of one channel that pass one filter, in one encoding.
+
+All connections that want the same share it. An event is appended once; its frame is made once, when the first connection
+needs it; the bytes between two places are joined once for all that stand there, which is nearly everybody. A batching
+view holds its head back until the window closes. Entries stay while the event log holds their events, so that setting a
+cursor back is all that a replay takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from rtcore._fast import EventRing, encode_batch, join
+from rtcore.hub.cursor import Cursor, Entry
+from rtcore.hub.encoding import Encoding
+from rtcore.hub.event_log import EventLog
+from rtcore.hub.filters import Filter
+from rtcore.hub.results import Batch
+from rtcore.protocol.envelope import encode_event
+from rtcore.values.events import Event, Lane, format_timestamp
+
+__all__ = ["View"]
+
+_WINDOW_BYTES = 64 * 1024  # a window this full fills a write anyway
+_SLICES_KEPT = 8  # distinct places that cursors stand at in one tick, beyond which joining again is cheaper than keeping
+
+
+class View:
+    """
+    Args:
+        channel_name: Name of the channel.
+        log: The channel's event log.
+        where: Which events it holds.
+        encoding: How they are written; None where the subscribers take the events themselves.
+        batch: The window, or None to send each event at once.
+        clock: Unix seconds, for the time that a batch carries.
+    """
+
+    def __init__(
+        self,
+        channel_name: str,
+        log: EventLog,
+        where: Filter,
+        encoding: Encoding | None,
+        batch: Batch | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.channel_name = channel_name
+        self.log = log
+        self.where = where
+        self.encoding = encoding
+        self.batch = batch
+        self.cursors: dict[Cursor, None] = {}
+        self.behind: dict[Cursor, None] = {}
+        """Cursors whose subscriber takes nothing just now: what is published goes to its backlog at once."""
+        self.due = 0
+        """Index up to which entries may be sent: the head, or the end of the last closed window."""
+        self.flushed = 0
+        """Index that every cursor which keeps up had reached after the last tick."""
+        self._needed = 0
+        self._clock = clock
+        self._ring = EventRing()
+        self._slices: dict[tuple[int, int], bytes] = {}
+        for event in log.events(log.oldest, log.newest + 1):
+            if where.matches(event.type, event.channel, event.data):
+                self._append(event)
+        self.due = self.flushed = self._needed = self._ring.head
+
+    @property
+    def head(self) -> int:
+        """Index one past the newest entry."""
+        return self._ring.head
+
+    @property
+    def pending_bytes(self) -> int:
+        """Encoded bytes appended since the last tick."""
+        return self._ring.bytes_between(max(self.flushed, self._ring.first), self._ring.head)
+
+    def append(self, event: Event) -> Entry:
+        """Add an event that passes the filter; returns its entry. The caller says when it is due."""
+        entry = self._append(event)
+        self._ring.evict_to(min(self._ring.index_of_offset(self.log.oldest), self._needed))
+        return entry
+
+    def hold_from(self, index: int) -> None:
+        """Keep entries from `index` on until the tick is over: a cursor was set back to it."""
+        self._needed = min(self._needed, index)
+
+    def _append(self, event: Event) -> Entry:
+        entry = Entry(event)
+        self._ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
+        return entry
+
+    def window_full(self, event: Event) -> bool:
+        """Whether the window closes with this event: enough of them, or one that must not wait."""
+        if self.batch is None or event.lane is Lane.HIGH:
+            return True
+        return self._ring.head - self.due >= self.batch.events or self.pending_bytes >= _WINDOW_BYTES
+
+    def close_window(self) -> None:
+        """Let everything appended so far be sent."""
+        self.due = self._ring.head
+
+    def settle(self) -> list[Entry]:
+        """Note that the tick is over; returns the entries that it sent for the first time."""
+        sent = self.entries(self.flushed, self.due)
+        self.flushed = self._needed = max(self.flushed, self.due)
+        self._slices.clear()
+        return sent
+
+    def entries(self, start: int, stop: int) -> list[Entry]:
+        """Entries with `start <= index < stop`."""
+        return cast("list[Entry]", self._ring.slice(max(start, self._ring.first), stop)) if start < stop else []
+
+    def offset_before(self, index: int) -> int:
+        """The offset up to which everything is settled for a cursor whose next entry is at `index`."""
+        return self._ring.offset_at(index) - 1 if index < self._ring.head else self.log.newest
+
+    def index_from(self, offset: int) -> int:
+        """Index of the first entry at or after `offset`."""
+        return self._ring.index_of_offset(offset)
+
+    @property
+    def first(self) -> int:
+        """Index of the oldest entry held."""
+        return self._ring.first
+
+    def slice(self, start: int, maximum_bytes: int) -> tuple[bytes, int]:
+        """
+        The wire form of the entries that are due from `start` on, and the index after them.
+
+        Args:
+            start: Index of the first entry.
+            maximum_bytes: Where to stop, in bytes of encoded text; one entry is always taken.
+        """
+        stop = min(self._ring.stop_for_bytes(start, maximum_bytes), self.due)
+        if self.batch is not None:
+            stop = min(stop, start + self.batch.events)
+        data = self._slices.get((start, stop))
+        if data is None:
+            if len(self._slices) >= _SLICES_KEPT:
+                self._slices.clear()
+            entries = self.entries(start, stop)
+            data = self._slices[(start, stop)] = (
+                join([self.frame(entry) for entry in entries])
+                if self.batch is None
+                else self.batch_frame([encode_event(entry.event) for entry in entries])
+            )
+        return data, stop
+
+    def frame(self, entry: Entry) -> bytes:
+        """The shared wire form of one entry."""
+        if entry.frame is None:
+            entry.frame = self.wire(encode_event(entry.event))
+        return entry.frame
+
+    def batch_frame(self, messages: list[bytes]) -> bytes:
+        """The wire form of several event messages as one `batch`."""
+        return self.wire(encode_batch(messages, format_timestamp(self._clock()).encode()))
+
+    def wire(self, text: bytes) -> bytes:
+        """The wire form of one JSON text in this view's encoding."""
+        assert self.encoding is not None, "a view for in-process subscribers has no wire form"
+        return self.encoding.wire(text)

@@ -1,0 +1,92 @@
+"""
+A connection's deadlines: what must have happened by when.
+
+Pure arithmetic on times given from outside: nothing here waits. One timer a connection asks `due` when it fires, and is told
+what is to be done and when to ask again. Messages and pongs only write a time down.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum, auto
+
+from attrs import define
+
+from rtcore.values.limits import Limits
+
+__all__ = ["ConnectionTimers", "Due"]
+
+
+class Due(Enum):
+    """What a deadline that has passed asks for."""
+
+    NOTHING = auto()
+    PING = auto()
+    AUTHENTICATION_TIMEOUT = auto()
+    TOKEN_EXPIRED = auto()
+    IDLE_TIMEOUT = auto()
+    PING_TIMEOUT = auto()
+    SLOW_CONSUMER = auto()
+    CLOSE_TIMEOUT = auto()
+
+
+@define(eq=False)
+class ConnectionTimers:
+    """Times on Trio's clock, in seconds; infinity: not running."""
+
+    limits: Limits
+    last_message: float
+    """When the last message came: a heartbeat is one, a pong is not."""
+    last_received: float
+    """When anything came."""
+    pinged: float = -math.inf
+    """When the last ping left."""
+    authenticate_by: float = math.inf
+    expires: float = math.inf
+    """When the token ends."""
+    blocked_since: float = math.inf
+    """Since when no byte was taken although some wait."""
+    close_by: float = math.inf
+    """When the closing handshake must be over."""
+
+    def received(self, now: float, *, message: bool) -> None:
+        """Something came."""
+        self.last_received = now
+        if message:
+            self.last_message = now
+
+    def away(self, seconds: float) -> None:
+        """Nobody read for so long, because a handler was at work: the peer is not to blame for that time."""
+        self.last_message += seconds
+        self.last_received += seconds
+        self.pinged += seconds
+
+    def due(self, now: float) -> Due:
+        """The gravest deadline that has passed."""
+        if now >= self.close_by:
+            return Due.CLOSE_TIMEOUT
+        if math.isfinite(self.close_by):
+            return Due.NOTHING
+        for deadline, due in self._deadlines():
+            if now >= deadline:
+                return due
+        return Due.NOTHING
+
+    def next(self) -> float:
+        """When to ask again."""
+        if math.isfinite(self.close_by):
+            return self.close_by
+        return min(deadline for deadline, _ in self._deadlines())
+
+    def _deadlines(self) -> list[tuple[float, Due]]:
+        limits = self.limits
+        unanswered = self.pinged > self.last_received
+        ping = math.inf if unanswered or not limits.ping_seconds else self.last_received + limits.ping_seconds
+        return [
+            (self.authenticate_by, Due.AUTHENTICATION_TIMEOUT),
+            (self.expires, Due.TOKEN_EXPIRED),
+            (self.blocked_since + limits.slow_consumer_seconds, Due.SLOW_CONSUMER),
+            (self.last_message + limits.idle_seconds if limits.idle_seconds else math.inf, Due.IDLE_TIMEOUT),
+            (self.pinged + limits.pong_seconds if unanswered else math.inf, Due.PING_TIMEOUT),
+            (ping, Due.PING),
+        ]
