@@ -24,7 +24,10 @@ FAMILIES = (
     "batch_encoder",
     "deflate",
     "event_ring",
+    "framing",
+    "masking",
     "token_bucket",
+    "utf8",
 )
 """Modules that exist in `rtcore._pure` and, compiled, in `rtcore._fast`."""
 

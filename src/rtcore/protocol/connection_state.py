@@ -1,0 +1,306 @@
+"""
+The server's side of one WebSocket connection after its handshake: bytes in, events out.
+
+    bytes -> FrameParser -> parts -> MessageAssembler -> messages
+                              |
+                              +-> control frames: answered here
+
+The caller reads from its socket and hands the bytes to `receive_data`; what that returns, it acts upon. Whenever
+`control_pending` is true it writes what `take_control` returns, between two frames of its own and never inside one.
+Messages of its own go through `encode_message`, or come ready-made from a view that has the connection's
+`wire_encoding`.
+
+Closing, in the words of RFC 6455, section 7:
+- the peer begins: its close frame is answered with the same code, and the connection is `closed` once the answer is
+  taken;
+- we begin (`start_close`): messages still come in until the peer's close frame, which makes the connection `closed`;
+- the peer breaks the protocol: `ProtocolFailed`, a close frame that says why, nothing more is read, and the connection
+  is `closed` once that frame is taken;
+- the stream ends (`receive_eof`): `closed`, with 1006 where no close frame had gone either way.
+A `closed` connection is one whose socket the caller closes. It should end its own direction first and wait a moment for
+the peer's end: a socket that is closed with bytes unread takes back what it sent last, the close frame included.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from attrs import define
+
+from rtcore._fast import FrameParser, encode_frame
+from rtcore.errors import LocalProtocolError, RemoteProtocolError
+from rtcore.protocol.closing import encode_close_payload, parse_close_payload
+from rtcore.protocol.compression import CompressionParameters, MessageEncoder
+from rtcore.protocol.message_assembler import MessageAssembler
+from rtcore.values.opcodes import CloseCode, Opcode
+
+__all__ = [
+    "CloseReceived",
+    "ConnectionState",
+    "MessageReceived",
+    "PingReceived",
+    "PongReceived",
+    "ProtocolEvent",
+    "ProtocolFailed",
+]
+
+_TEXT: Final = Opcode.TEXT.value
+_CLOSE: Final = Opcode.CLOSE.value
+_PING: Final = Opcode.PING.value
+_PONG: Final = Opcode.PONG.value
+
+_PONGS: Final = 16
+"""
+Pings that are answered when none could be answered for a while: the newest. RFC 6455, section 5.5.3, asks for one.
+"""
+
+
+@define
+class MessageReceived:
+    """A whole message, inflated; text is valid UTF-8."""
+
+    text: bool
+    data: bytes
+
+
+@define
+class PingReceived:
+    """A ping; its pong is queued already."""
+
+    payload: bytes
+
+
+@define
+class PongReceived:
+    """A pong, asked for or not."""
+
+    payload: bytes
+
+
+@define
+class CloseReceived:
+    """The peer's close frame: its last word. 1005 where it named no code."""
+
+    code: int
+    reason: str
+
+
+@define
+class ProtocolFailed:
+    """The peer broke the protocol; the close frame that says so is queued, and nothing more is read."""
+
+    code: int
+    reason: str
+
+
+ProtocolEvent = MessageReceived | PingReceived | PongReceived | CloseReceived | ProtocolFailed
+
+
+class ConnectionState:
+    """
+    One connection.
+
+    Args:
+        maximum_message_bytes: Largest message from the peer, inflated, in bytes, 1 to 2**62.
+        compression: What the handshake agreed on; None for no compression.
+
+    Raises:
+        ValueError: If `maximum_message_bytes` is outside its range.
+    """
+
+    __slots__ = (
+        "_assembler",
+        "_close_frame",
+        "_close_taken",
+        "_encoder",
+        "_eof",
+        "_failed",
+        "_parser",
+        "_ping",
+        "_pongs",
+        "close_code",
+        "close_reason",
+        "close_received",
+        "close_sent",
+        "wire_encoding",
+    )
+
+    close_code: int | None
+    """Why the connection ends: the code of whoever began; 1006 where nobody said; None while it is open."""
+    close_reason: str
+    """The text that came with `close_code`."""
+    close_received: bool
+    """Whether the peer's close frame came: nothing is read after it."""
+    close_sent: bool
+    """Whether our close frame is queued or gone: no message may be written after it."""
+    wire_encoding: int | None
+    """What ready-made frames must be encoded for, hashable: None for no compression, otherwise the window bits."""
+
+    def __init__(self, *, maximum_message_bytes: int, compression: CompressionParameters | None = None) -> None:
+        self._parser = FrameParser(maximum_message_bytes, compression is not None)
+        self._assembler = MessageAssembler(
+            inflater_bits=None if compression is None else compression.client_window_bits,
+            context_takeover=compression is not None and not compression.client_no_context_takeover,
+            maximum_message_bytes=maximum_message_bytes,
+        )
+        self._encoder = MessageEncoder(compression)
+        self.wire_encoding = self._encoder.wire_encoding
+        self._ping: bytes | None = None
+        self._pongs: deque[bytes] | None = None
+        self._close_frame: bytes | None = None
+        self._close_taken = False
+        self._eof = False
+        self._failed = False
+        self.close_code = None
+        self.close_reason = ""
+        self.close_received = False
+        self.close_sent = False
+
+    def receive_data(self, data: bytes) -> list[ProtocolEvent]:
+        """
+        Take the next bytes from the peer.
+
+        Args:
+            data: n >= 0 bytes, cut anywhere.
+
+        Returns:
+            What they complete, in order. `CloseReceived` or `ProtocolFailed` comes last, and afterwards nothing does.
+
+        Raises:
+            TypeError: If `data` is not `bytes`. No bytes raise anything.
+        """
+        events: list[ProtocolEvent] = []
+        if self.close_received or self._failed or self._eof:
+            return events
+        parser = self._parser
+        add = self._assembler.add
+        try:
+            for opcode, last, compressed, payload in parser.feed(data):
+                if opcode < _CLOSE:
+                    message = add(opcode, last, compressed, payload)
+                    if message is not None:
+                        events.append(MessageReceived(opcode == _TEXT, message))
+                else:
+                    events.append(self._receive_control(opcode, payload))
+                    if opcode == _CLOSE:
+                        return events
+            if parser.failure is not None:
+                raise parser.failure
+        except RemoteProtocolError as error:
+            events.append(self._fail(error))
+        return events
+
+    def receive_eof(self) -> None:
+        """The peer will send nothing more: the connection is `closed`. Idempotent."""
+        self._eof = True
+        if self.close_code is None:
+            self.close_code = CloseCode.ABNORMAL.value
+
+    def start_close(self, code: int, reason: str = "") -> None:
+        """
+        Queue a close frame; nothing happens where one is queued or gone, or the stream has ended.
+
+        Args:
+            code: A code that may be sent.
+            reason: For people to read; cut to 123 bytes of UTF-8.
+
+        Raises:
+            LocalProtocolError: If the code may not be sent.
+        """
+        payload = encode_close_payload(code, reason)
+        if not self.close_sent and not self._eof:
+            self._queue_close(payload)
+            self.close_code = int(code)
+            self.close_reason = reason
+
+    def queue_ping(self, payload: bytes = b"") -> None:
+        """
+        Queue a ping, in place of one that was not taken yet; nothing happens once a close frame is queued.
+
+        Args:
+            payload: 0 to 125 bytes, which the pong will repeat.
+
+        Raises:
+            LocalProtocolError: If the payload is too long.
+        """
+        if len(payload) > 125:
+            raise LocalProtocolError(f"ping of {len(payload)} bytes exceeds 125")
+        if not self.close_sent:
+            self._ping = payload
+
+    @property
+    def control_pending(self) -> bool:
+        """Whether `take_control` has something to write."""
+        return self._close_frame is not None or self._pongs is not None or self._ping is not None
+
+    def take_control(self) -> bytes:
+        """
+        Control frames to write now, whole: pongs in the order of their pings, our ping, and last the close frame.
+
+        Returns:
+            n >= 0 bytes, which the caller writes, in one piece and before any other frame.
+        """
+        if not self.control_pending:
+            return b""
+        frames = [encode_frame(_PONG, payload) for payload in self._pongs or ()]
+        if self._ping is not None:
+            frames.append(encode_frame(_PING, self._ping))
+        if self._close_frame is not None:
+            frames.append(self._close_frame)
+            self._close_taken = True
+        self._pongs = self._ping = self._close_frame = None
+        return b"".join(frames)
+
+    def encode_message(self, data: bytes, text: bool = True) -> bytes:
+        """
+        The frame of a message of our own, compressed where that was agreed and saves something.
+
+        Args:
+            data: n >= 0 bytes; UTF-8 if `text`, which is not checked.
+            text: Whether it is text or binary.
+
+        Raises:
+            LocalProtocolError: If a close frame is queued or gone: nothing may follow it.
+        """
+        if self.close_sent:
+            raise LocalProtocolError("no message may follow a close frame")
+        return self._encoder.encode(data, text)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is left to read or to write, so that the socket is to be closed."""
+        return self._eof or (self._close_taken and (self.close_received or self._failed))
+
+    def _receive_control(self, opcode: int, payload: bytes) -> ProtocolEvent:
+        if opcode == _PING:
+            if not self.close_sent:
+                if self._pongs is None:
+                    self._pongs = deque(maxlen=_PONGS)
+                self._pongs.append(payload)
+            return PingReceived(payload)
+        if opcode == _PONG:
+            return PongReceived(payload)
+        return self._receive_close(payload)
+
+    def _receive_close(self, payload: bytes) -> CloseReceived:
+        code, reason = parse_close_payload(payload)
+        self.close_received = True
+        if not self.close_sent:
+            self._queue_close(payload[:2])
+            self.close_code = code
+            self.close_reason = reason
+        return CloseReceived(code, reason)
+
+    def _fail(self, error: RemoteProtocolError) -> ProtocolFailed:
+        self._failed = True
+        reason = str(error)
+        if not self.close_sent:
+            self._queue_close(encode_close_payload(error.close_code, reason))
+            self.close_code = int(error.close_code)
+            self.close_reason = reason
+        return ProtocolFailed(int(error.close_code), reason)
+
+    def _queue_close(self, payload: bytes) -> None:
+        self.close_sent = True
+        self._close_frame = encode_frame(_CLOSE, payload)

@@ -1,0 +1,239 @@
+"""
+The opening handshake: from a request head to the response that opens the connection, or the one that refuses it.
+
+Source: RFC 6455, sections 4.2 and 9.1; RFC 9110, sections 7.8 and 15.5.22.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+from attrs import frozen
+
+from rtcore.errors import HandshakeRefused
+from rtcore.protocol.compression import CompressionParameters, CompressionSettings, Extension, negotiate_compression
+from rtcore.protocol.header_grammar import RequestHead, split_list
+
+__all__ = [
+    "Accepted",
+    "accept_handshake",
+    "accept_key",
+    "parse_extensions",
+    "refusal_response",
+    "select_subprotocol",
+    "wants_websocket",
+]
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What the server appends to the client's key. Source: RFC 6455, section 1.3."""
+_VERSION: Final = "13"
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_PARAMETER: Final = re.compile(
+    r"[ \t]*;[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)"
+    r'(?:[ \t]*=[ \t]*(?:([!#$%&\'*+.^_`|~0-9A-Za-z-]+)|"((?:[\t !#-\[\]-~]|\\[\t -~])*)"))?',
+    re.ASCII,
+)
+_UPGRADE_REQUIRED: Final = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", _VERSION))
+
+
+@frozen(kw_only=True)
+class Accepted:
+    """A handshake that succeeded."""
+
+    response: bytes
+    """What to write, whole, before the first frame."""
+    subprotocol: str | None
+    """The one agreed on; None for none."""
+    compression: CompressionParameters | None
+    """What was agreed on; None for no compression."""
+
+
+def wants_websocket(head: RequestHead) -> bool:
+    """Whether the request asks for WebSocket, rightly or wrongly: `accept_handshake` says which."""
+    return _lists(head, "upgrade", "websocket")
+
+
+def accept_handshake(
+    head: RequestHead,
+    *,
+    subprotocols: Sequence[str] = (),
+    compression: CompressionSettings | None = None,
+    headers: Sequence[tuple[str, str]] = (),
+) -> Accepted:
+    """
+    Answer an upgrade.
+
+    Args:
+        head: The request.
+        subprotocols: Those the server speaks; the client's order decides among them.
+        compression: What the server is willing to do; None for no compression.
+        headers: More headers of the response, already safe to write.
+
+    Raises:
+        HandshakeRefused: With 405 if the method is not GET; 426 if the request asks for no upgrade or another version
+        than
+            13; 400 for everything else that RFC 6455, section 4.2.1, asks for and the request lacks.
+    """
+    _check_upgrade(head)
+    key = _checked_key(head)
+    subprotocol = select_subprotocol(head, subprotocols)
+    offers = parse_extensions(head.get_all("sec-websocket-extensions"))
+    agreed = negotiate_compression(offers, compression) if compression is not None else None
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {accept_key(key)}",
+    ]
+    if subprotocol is not None:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    if agreed is not None:
+        lines.append(f"Sec-WebSocket-Extensions: {agreed[1]}")
+    lines.extend(f"{name}: {value}" for name, value in headers)
+    return Accepted(
+        response=("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"),
+        subprotocol=subprotocol,
+        compression=agreed[0] if agreed is not None else None,
+    )
+
+
+def accept_key(key: str) -> str:
+    """The `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`. Source: RFC 6455, section 4.2.2."""
+    # SHA-1 proves that the server read the key; nothing here rests on its strength.
+    digest = hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def select_subprotocol(head: RequestHead, subprotocols: Sequence[str]) -> str | None:
+    """
+    The first subprotocol that the client offers and the server speaks; None if there is none, which is no error.
+
+    Raises:
+        HandshakeRefused: With 400 if an offer is not a token, or comes twice. Source: RFC 6455, section 4.1, item 10.
+    """
+    offered = split_list(head.get_all("sec-websocket-protocol"))
+    if any(not _TOKEN.fullmatch(name) for name in offered):
+        raise HandshakeRefused(400, "Sec-WebSocket-Protocol is not a list of tokens")
+    if len(set(offered)) != len(offered):
+        raise HandshakeRefused(400, "Sec-WebSocket-Protocol offers the same twice")
+    return next((name for name in offered if name in subprotocols), None)
+
+
+def parse_extensions(values: Sequence[str]) -> tuple[Extension, ...]:
+    """
+    The offers of all `Sec-WebSocket-Extensions` headers, in order.
+
+    Raises:
+        HandshakeRefused: With 400 if they do not follow the grammar. Source: RFC 6455, section 9.1.
+    """
+    return tuple(extension for value in values for extension in _parse_extension_list(value))
+
+
+def refusal_response(refused: HandshakeRefused) -> bytes:
+    """
+    The whole HTTP/1.1 response to a request that was refused, with a JSON body that says why; it ends the connection.
+    """
+    try:
+        phrase = HTTPStatus(refused.status).phrase
+    except ValueError:
+        phrase = "Refused"
+    body = json.dumps({"type": "about:blank", "title": phrase, "status": refused.status, "detail": str(refused)}).encode()
+    upgrade = any(name.lower() == "upgrade" for name, _ in refused.headers)
+    lines = [
+        f"HTTP/1.1 {refused.status} {phrase}",
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(body)}",
+        # Whoever sends Upgrade must name it in Connection. Source: RFC 9110, section 7.8.
+        "Connection: close, Upgrade" if upgrade else "Connection: close",
+    ]
+    lines.extend(f"{name}: {value}" for name, value in refused.headers)
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+def _lists(head: RequestHead, name: str, token: str) -> bool:
+    return any(element.lower() == token for element in split_list(head.get_all(name)))
+
+
+def _check_upgrade(head: RequestHead) -> None:
+    """Everything that must hold before the key is looked at."""
+    if not wants_websocket(head):
+        raise HandshakeRefused(426, "this is a WebSocket endpoint", headers=_UPGRADE_REQUIRED)
+    if head.method != "GET":
+        raise HandshakeRefused(405, f"a WebSocket handshake is a GET, not a {head.method}", headers=(("Allow", "GET"),))
+    if not _lists(head, "connection", "upgrade"):
+        raise HandshakeRefused(400, "Connection does not name Upgrade")
+    if head.get("transfer-encoding") is not None or head.get("content-length") not in (None, "0"):
+        raise HandshakeRefused(400, "a WebSocket handshake has no body")
+    version = head.get("sec-websocket-version")
+    if version != _VERSION:
+        message = "no Sec-WebSocket-Version" if version is None else "Sec-WebSocket-Version is not 13"
+        raise HandshakeRefused(426, message, headers=_UPGRADE_REQUIRED)
+
+
+def _checked_key(head: RequestHead) -> str:
+    key = head.get("sec-websocket-key")
+    if key is None:
+        raise HandshakeRefused(400, "no Sec-WebSocket-Key")
+    try:
+        octets = base64.b64decode(key.encode("latin-1"), validate=True)
+    except binascii.Error:
+        octets = b""
+    # Encoding again tells apart the other spellings of the same bytes, such as stray bits in the last character.
+    if len(octets) != 16 or base64.b64encode(octets) != key.encode("latin-1"):
+        raise HandshakeRefused(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
+    return key
+
+
+def _parse_extension_list(value: str) -> list[Extension]:
+    extensions = []
+    position = 0
+    while True:
+        position = _skip_spaces(value, position)
+        if position < len(value) and value[position] != ",":
+            extension, position = _parse_extension(value, position)
+            extensions.append(extension)
+            position = _skip_spaces(value, position)
+        if position == len(value):
+            return extensions
+        if value[position] != ",":
+            raise _malformed_extensions()
+        position += 1
+
+
+def _parse_extension(value: str, position: int) -> tuple[Extension, int]:
+    name = _TOKEN.match(value, position)
+    if name is None:
+        raise _malformed_extensions()
+    position = name.end()
+    parameters = []
+    while (match := _PARAMETER.match(value, position)) is not None:
+        position = match.end()
+        parameters.append((match[1], _parameter_value(match[2], match[3])))
+    return Extension(name[0], tuple(parameters)), position
+
+
+def _parameter_value(token: str | None, quoted: str | None) -> str | None:
+    """A quoted value must be a token once it is unquoted. Source: RFC 6455, section 9.1."""
+    if quoted is None:
+        return token
+    value = re.sub(r"\\(.)", r"\1", quoted)
+    if not _TOKEN.fullmatch(value):
+        raise _malformed_extensions()
+    return value
+
+
+def _skip_spaces(value: str, position: int) -> int:
+    while position < len(value) and value[position] in " \t":
+        position += 1
+    return position
+
+
+def _malformed_extensions() -> HandshakeRefused:
+    return HandshakeRefused(400, "malformed Sec-WebSocket-Extensions")
