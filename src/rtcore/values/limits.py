@@ -90,6 +90,8 @@ class Limits:
     """Most fields of one filter."""
     filter_values: int = _limit(100, at_least=1)
     """Most values of one field's set."""
+    filter_text_length: int = _limit(1024, at_least=1)
+    """Longest text value of a filter, in characters: every subscription keeps its filter in memory."""
     type_length: int = _limit(128, at_least=1)
     """Longest event type, in characters."""
     event_types: int = _limit(200, at_least=1)
@@ -116,3 +118,11 @@ class Limits:
     """From SIGTERM to the end of the last connection."""
     output_line_bytes: int = _limit(16 * 1024, at_least=64)
     """Longest piece of a process's output in one `tool.output` event."""
+    output_buffer_bytes: int = _limit(64 * 1024, at_least=1024)
+    """Output of a process that may wait to be published, in bytes: when it is full, the pipe fills and the process waits."""
+    output_join_seconds: float = _limit(0.005)
+    """How long output waits for more of its kind to share an event with; below what an eye can see."""
+    process_exit_seconds: float = _limit(5.0)
+    """From SIGTERM to SIGKILL, for a process whose scope was cancelled."""
+    process_drain_seconds: float = _limit(1.0)
+    """How long a pipe may stay open after its process has ended, because a descendant holds it."""

@@ -1,0 +1,104 @@
+"""
+JSON text to values and back: the only place that names the JSON library.
+
+What orjson does by itself is strict: text must be UTF-8 without a byte order mark, and NaN, Infinity, numbers beyond a
+double and lone surrogates are errors in what is read. Three things are added here. Depth is bounded before anything
+recursive sees the text. NaN and Infinity are refused in what is written, where orjson writes `null`. And dates and
+dataclasses are refused too: a filter on a subscription in this process would see another value than a client gets.
+
+What stays as the library has it: of equal keys of one object the last counts (RFC 8259, section 4, leaves that open),
+and a whole number outside 64 bits is read as the nearest double, as a browser would.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any, cast
+
+import orjson
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.values.events import Json
+
+__all__ = ["json_depth_exceeds", "json_dumps", "json_loads"]
+
+# The closing quote is optional and the repeats possessive: text that ends inside a string costs one pass, not one a quote.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEPS = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")  # as signed bytes: one level down, one level up
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_PATH_LENGTH = 255  # of the path named in an error; keys in the data may be of any length
+
+
+def json_loads(text: bytes, maximum_depth: int) -> Json:
+    """
+    Read one JSON text.
+
+    Args:
+        text: UTF-8.
+        maximum_depth: Deepest nesting of arrays and objects; the outermost counts 1.
+
+    Raises:
+        RequestError: `limit.too_deep`, or `request.malformed` if it is not JSON; the message says where, not what.
+    """
+    if json_depth_exceeds(text, maximum_depth):
+        raise RequestError(ErrorCode.TOO_DEEP, f"JSON is nested deeper than json_depth={maximum_depth}")
+    try:
+        return cast(Json, orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        raise RequestError(
+            ErrorCode.MALFORMED, f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from error
+
+
+def json_depth_exceeds(text: bytes, maximum_depth: int) -> bool:
+    """
+    Whether a text is nested deeper than so many arrays and objects, be it JSON or not.
+
+    Nothing recurses, and the time is linear in the text. Nearly all messages have fewer brackets than levels allowed,
+    which two counts show.
+    """
+    if text.count(b"[") + text.count(b"{") <= maximum_depth:
+        return False
+    steps = array("b", _STRING.sub(b"", text).translate(_STEPS, _NOT_BRACKETS))
+    return max(accumulate(steps), default=0) > maximum_depth
+
+
+def json_dumps(value: object, *, field: str | None = None) -> bytes:
+    """
+    Write a value as compact JSON.
+
+    Args:
+        value: None, bool, str, finite numbers (whole ones of 64 bits); lists, tuples and dicts with str keys of these.
+        field: Path of the value in the message that it is for, for the error.
+
+    Raises:
+        RequestError: `request.malformed` if JSON cannot carry it.
+    """
+    try:
+        text = orjson.dumps(value, option=_OPTIONS)
+    except TypeError as error:  # orjson.JSONEncodeError is another name of it
+        raise RequestError(ErrorCode.MALFORMED, f"not representable in JSON: {error}", field=field) from error
+    # orjson writes NaN and the infinities as null, so only text with a null in it is worth a walk.
+    if b"null" in text:
+        for path in _not_finite(value):
+            problem = f"not representable in JSON: NaN or Infinity at ${path[:_PATH_LENGTH]}"
+            raise RequestError(ErrorCode.MALFORMED, problem, field=field)
+    return text
+
+
+def _not_finite(value: Any) -> Iterator[str]:  # Any: whatever orjson has just accepted
+    pending: list[tuple[Any, str]] = [(value, "")]
+    while pending:
+        each, path = pending.pop()
+        if isinstance(each, float):
+            if not math.isfinite(each):
+                yield path
+        elif isinstance(each, dict):
+            pending.extend((child, f"{path}.{key}") for key, child in each.items())
+        elif isinstance(each, list | tuple):
+            pending.extend((child, f"{path}[{index}]") for index, child in enumerate(each))
