@@ -8,7 +8,8 @@ The server's side of one WebSocket connection after its handshake: bytes in, eve
 The caller reads from its socket and hands the bytes to `receive_data`; what that returns, it acts upon. Whenever
 `control_pending` is true it writes what `take_control` returns, between two frames of its own and never inside one.
 Messages of its own go through `encode_message`, or come ready-made from a view that has the connection's
-`wire_encoding`.
+`wire_encoding`. A peer that asks, and then closes or errs, all in one segment, is still owed its answers: the close
+frame can be left (`take_control(close=False)`) until the messages before it are dealt with.
 
 Closing, in the words of RFC 6455, section 7:
 - the peer begins: its close frame is answered with the same code, and the connection is `closed` once the answer is
@@ -112,7 +113,6 @@ class ConnectionState:
     __slots__ = (
         "_assembler",
         "_close_frame",
-        "_close_taken",
         "_encoder",
         "_eof",
         "_failed",
@@ -123,6 +123,7 @@ class ConnectionState:
         "close_reason",
         "close_received",
         "close_sent",
+        "close_taken",
         "wire_encoding",
     )
 
@@ -133,7 +134,9 @@ class ConnectionState:
     close_received: bool
     """Whether the peer's close frame came: nothing is read after it."""
     close_sent: bool
-    """Whether our close frame is queued or gone: no message may be written after it."""
+    """Whether our close frame is queued or gone: nobody should begin anything new."""
+    close_taken: bool
+    """Whether our close frame was handed out by `take_control`: nothing may be written after it."""
     wire_encoding: int | None
     """What ready-made frames must be encoded for, hashable: None for no compression, otherwise the window bits."""
 
@@ -149,13 +152,13 @@ class ConnectionState:
         self._ping: bytes | None = None
         self._pongs: deque[bytes] | None = None
         self._close_frame: bytes | None = None
-        self._close_taken = False
         self._eof = False
         self._failed = False
         self.close_code = None
         self.close_reason = ""
         self.close_received = False
         self.close_sent = False
+        self.close_taken = False
 
     def receive_data(self, data: bytes) -> list[ProtocolEvent]:
         """
@@ -234,9 +237,12 @@ class ConnectionState:
         """Whether `take_control` has something to write."""
         return self._close_frame is not None or self._pongs is not None or self._ping is not None
 
-    def take_control(self) -> bytes:
+    def take_control(self, *, close: bool = True) -> bytes:
         """
         Control frames to write now, whole: pongs in the order of their pings, our ping, and last the close frame.
+
+        Args:
+            close: False to leave the close frame for later, while messages that came before it are being answered.
 
         Returns:
             n >= 0 bytes, which the caller writes, in one piece and before any other frame.
@@ -246,10 +252,11 @@ class ConnectionState:
         frames = [encode_frame(_PONG, payload) for payload in self._pongs or ()]
         if self._ping is not None:
             frames.append(encode_frame(_PING, self._ping))
-        if self._close_frame is not None:
+        self._pongs = self._ping = None
+        if close and self._close_frame is not None:
             frames.append(self._close_frame)
-            self._close_taken = True
-        self._pongs = self._ping = self._close_frame = None
+            self._close_frame = None
+            self.close_taken = True
         return b"".join(frames)
 
     def encode_message(self, data: bytes, text: bool = True) -> bytes:
@@ -261,16 +268,16 @@ class ConnectionState:
             text: Whether it is text or binary.
 
         Raises:
-            LocalProtocolError: If a close frame is queued or gone: nothing may follow it.
+            LocalProtocolError: If our close frame was taken: nothing may follow it.
         """
-        if self.close_sent:
+        if self.close_taken:
             raise LocalProtocolError("no message may follow a close frame")
         return self._encoder.encode(data, text)
 
     @property
     def closed(self) -> bool:
         """Whether nothing is left to read or to write, so that the socket is to be closed."""
-        return self._eof or (self._close_taken and (self.close_received or self._failed))
+        return self._eof or (self.close_taken and (self.close_received or self._failed))
 
     def _receive_control(self, opcode: int, payload: bytes) -> ProtocolEvent:
         if opcode == _PING:

@@ -144,7 +144,8 @@ def refusal_response(refused: HandshakeRefused) -> bytes:
         phrase = HTTPStatus(refused.status).phrase
     except ValueError:
         phrase = "Refused"
-    body = json.dumps({"type": "about:blank", "title": phrase, "status": refused.status, "detail": str(refused)}).encode()
+    problem = {"type": "about:blank", "title": phrase, "status": refused.status, "detail": str(refused)}
+    body = json.dumps(problem).encode()
     upgrade = any(name.lower() == "upgrade" for name, _ in refused.headers)
     lines = [
         f"HTTP/1.1 {refused.status} {phrase}",
