@@ -23,6 +23,7 @@ from rtcore.values.channels import Namespace, check_channel_name
 from rtcore.values.limits import Limits
 
 __all__ = [
+    "SECRET_BYTES",
     "Algorithm",
     "AuthenticationSettings",
     "KeySettings",

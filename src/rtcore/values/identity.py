@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import field, frozen
 
 __all__ = ["ANONYMOUS", "Identity"]
+
+
+def _roles(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
 
 
 @frozen(kw_only=True)
@@ -15,11 +21,13 @@ class Identity:
     """Subject of the token; empty for nobody in particular."""
     workspace: str | None = None
     """The workspace that the bearer belongs to."""
-    roles: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    roles: frozenset[str] = field(default=frozenset(), converter=_roles)
     token_id: str | None = None
     """The token's `jti`, by which it can be revoked."""
     expires_at: float | None = None
     """End of validity, in Unix seconds; None when it does not end."""
+    issued_at: float | None = None
+    """When the token was issued (`iat`), in Unix seconds; None when it does not say."""
 
     @property
     def anonymous(self) -> bool:
