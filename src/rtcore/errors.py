@@ -11,6 +11,8 @@ Everything that rtcore raises.
     |   +-- AuthenticationError    the token is missing, malformed, expired, revoked or not ours
     +-- HubClosed                  the hub has ended
     +-- ServerError                the server could not start
+    +-- ProcessNotStarted          a command could not be run at all
+    +-- ProcessFailed              a command ended with an exit code other than 0, or by a signal
 
 Whose fault it is decides the class. A message names the value and the limit, and never a secret.
 """
@@ -27,6 +29,8 @@ __all__ = [
     "HandshakeRefused",
     "HubClosed",
     "LocalProtocolError",
+    "ProcessFailed",
+    "ProcessNotStarted",
     "RemoteProtocolError",
     "RequestError",
     "RtcoreError",
@@ -94,6 +98,19 @@ class SettingsError(RtcoreError):
 
 class ServerError(RtcoreError):
     """The server could not start."""
+
+
+class ProcessNotStarted(RtcoreError):
+    """A command could not be run at all. The message names no argument: arguments may be secret."""
+
+
+class ProcessFailed(RtcoreError):
+    """A command ended with an exit code other than 0, or by a signal. The message names no argument."""
+
+    def __init__(self, message: str, *, returncode: int) -> None:
+        super().__init__(message)
+        self.returncode = returncode
+        """The exit code; the negated number of the signal where one ended it."""
 
 
 class LocalProtocolError(RtcoreError):

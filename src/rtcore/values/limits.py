@@ -119,7 +119,7 @@ class Limits:
     output_line_bytes: int = _limit(16 * 1024, at_least=64)
     """Longest piece of a process's output in one `tool.output` event."""
     output_buffer_bytes: int = _limit(64 * 1024, at_least=1024)
-    """Output of a process that may wait to be published, in bytes: when it is full, the pipe fills and the process waits."""
+    """Output of a process that may wait to be published, in bytes; beyond it the pipe fills and the process waits."""
     output_join_seconds: float = _limit(0.005)
     """How long output waits for more of its kind to share an event with; below what an eye can see."""
     process_exit_seconds: float = _limit(5.0)
