@@ -1,0 +1,79 @@
+"""Who may read and publish where."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.hub.access import AccessRules
+from rtcore.values.channels import Namespace, Scope
+from rtcore.values.identity import ANONYMOUS, Identity
+
+RULES = AccessRules(
+    {
+        "ops": Namespace(read_roles=frozenset({"operator"}), publish_roles=frozenset({"operator", "bot"})),
+        "open": Namespace(publish_roles=None),
+        "closed": Namespace(read_roles=frozenset(), publish_roles=frozenset()),
+        "inbox": Namespace(scope=Scope.USER, publish_roles=None),
+        "team": Namespace(scope=Scope.WORKSPACE),
+    }
+)
+
+
+def person(user: str = "ann", workspace: str | None = "blue", *roles: str) -> Identity:
+    return Identity(user=user, workspace=workspace, roles=frozenset(roles))
+
+
+@pytest.mark.parametrize(
+    ("identity", "channel", "read", "publish"),
+    [
+        (person(), "tasks", True, False),
+        (person("ann", None, "publisher"), "tasks", True, True),
+        (person("ann", None, "admin"), "tasks:1", True, True),
+        (ANONYMOUS, "tasks", True, False),
+        (person(), "ops", False, False),
+        (person("ann", None, "operator"), "ops:deploy", True, True),
+        (person("ann", None, "bot"), "ops", False, True),
+        (person("ann", None, "admin", "publisher"), "ops", False, False),
+        (ANONYMOUS, "open:x", True, True),
+        (person("ann", None, "admin"), "closed", False, False),
+        (person(), "inbox:ann", True, True),
+        (person(), "inbox:ann:mail", True, True),
+        (person(), "inbox:anna", False, False),
+        (person(), "inbox:bob", False, False),
+        (person(), "inbox:bob:ann", False, False),
+        (person("ann", None, "admin"), "inbox:bob", False, False),
+        (person(), "inbox", False, False),
+        (ANONYMOUS, "inbox:", False, False),
+        (ANONYMOUS, "inbox::x", False, False),
+        (person("ann:mail"), "inbox:ann:mail", False, False),
+        (person("ann", "blue", "publisher"), "team:blue", True, True),
+        (person("ann", "blue"), "team:blue:room", True, False),
+        (person("ann", "blue", "publisher"), "team:red", False, False),
+        (person("ann", None, "publisher"), "team:None", False, False),
+        (person("blue", None, "publisher"), "team:blue", False, False),
+    ],
+)
+def test_access_follows_scope_and_roles(identity: Identity, channel: str, read: bool, publish: bool) -> None:
+    """Both rules must allow, and no role stands above a scope."""
+    assert RULES.can_read(identity, channel) is read
+    assert RULES.can_publish(identity, channel) is publish
+
+
+def test_refusal_is_the_same_for_every_channel_and_names_the_field() -> None:
+    """A refusal must not tell which channels exist."""
+    with pytest.raises(RequestError) as read:
+        RULES.check_read(person(), "inbox:bob", field="data.channels[1]")
+    with pytest.raises(RequestError) as publish:
+        RULES.check_publish(person(), "tasks")
+    assert (read.value.code, read.value.field) == (ErrorCode.DENIED, "data.channels[1]")
+    assert publish.value.code is ErrorCode.DENIED
+    assert "bob" not in str(read.value)
+    assert "tasks" not in str(publish.value)
+    assert not read.value.transient
+
+
+def test_allowed_access_returns() -> None:
+    """The checks have no result but their silence."""
+    RULES.check_read(person(), "inbox:ann")
+    RULES.check_publish(person(), "open")
