@@ -33,7 +33,7 @@ from rtcore.server.secret import HIDDEN, Secret
 from rtcore.server.settings import Settings
 from rtcore.server.settings_rules import Rule, bound_of, show
 
-__all__ = ["fields_of", "settings_table", "step", "structure_settings", "without_none"]
+__all__ = ["check_types", "fields_of", "settings_table", "step", "structure_settings", "without_none"]
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -83,6 +83,27 @@ def structure_settings(table: Mapping[str, object], labels: Mapping[str, str] | 
     except BaseValidationError as error:
         lines = [_labelled(path, message, labels or {}) for path, message in _faults(error, "$")]
         raise SettingsError("\n".join(lines)) from None  # the group's text repeats values, secrets among them
+
+
+def check_types(settings: Settings) -> None:
+    """
+    Hold settings that were built in code to the rules of those from a file: a limit of `"80"` or of NaN, for instance.
+
+    Raises:
+        SettingsError: With one line per fault.
+    """
+    structure_settings(_plain(settings))
+
+
+def _plain(value: Any) -> Any:
+    """A value as a file would give it; secrets stay wrapped, and what is wrong stays as wrong as it is."""
+    if attrs.has(type(value)) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, frozenset)):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, Enum) else value
 
 
 def settings_table(settings: Settings) -> dict[str, Any]:

@@ -54,6 +54,10 @@ class Limits:
     """Rate violations within `violation_seconds` after which a client is closed with 1008."""
     violation_seconds: float = _limit(60.0, above=0)
     """Window in which violations count."""
+    violation_entries: int = _limit(100, at_least=1)
+    """Newest violations kept for the statistics."""
+    violation_log_seconds: float = _limit(1.0, above=0)
+    """Least time between two log lines about violations, so that abuse cannot fill the log."""
     connections: int = _limit(1000, at_least=1)
     """Most connections at once; the next is answered 503. Set it as high as memory and descriptors allow."""
     connections_per_address: int = _limit(0)
@@ -68,6 +72,8 @@ class Limits:
     """Bytes of replies that may wait for a client before its next command is read."""
     write_bytes: int = _limit(64 * 1024, at_least=1024)
     """Most bytes handed to the system in one write, so that one connection cannot hold up the rest of a tick."""
+    rate_clients: int = _limit(10_000, at_least=1)
+    """Clients whose HTTP requests are counted at once; the least recent is forgotten first. Each costs about 300 bytes."""
     history_events: int = _limit(100)
     """Events kept per channel for replay."""
     history_seconds: float = _limit(3600.0, above=0)
@@ -78,6 +84,8 @@ class Limits:
     """Most events of one replay or history request."""
     replay_bytes: int = _limit(1024 * 1024, at_least=1024)
     """Most bytes of events in one replay or history reply; the rest is asked for with the position it returns."""
+    replay_ranges: int = _limit(100, at_least=1)
+    """Most ranges of one replay request; a `dropped` notice names at most three."""
     batch_events: int = _limit(10, at_least=1)
     """Events of a batch when the subscriber names no number."""
     batch_seconds: float = _limit(0.1, above=0)

@@ -1,0 +1,138 @@
+"""
+Room for connections: how many there may be, in all and from one address.
+
+A connection holds a permit from before its handshake is answered until its socket is gone. There is no queue: a client
+that finds no room is told so at once and when to come back, which costs the server one small reply.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from types import TracebackType
+
+from attrs import define, field, frozen
+
+from rtcore.errors import HandshakeRefused
+from rtcore.values.limits import Limits
+
+__all__ = ["ConnectionPool", "Permit", "PoolStatistics", "address_key"]
+
+
+@frozen(kw_only=True)
+class PoolStatistics:
+    """A snapshot of the pool."""
+
+    active: int
+    """Connections now."""
+    total_created: int
+    """Connections ever admitted."""
+    maximum: int
+    """Most connections at once so far."""
+    refused: int
+    """Connections refused for want of room."""
+    limit: int
+    """Most connections that there may be at once."""
+    addresses: int
+    """Distinct addresses that connections come from now."""
+
+
+@define(eq=False)
+class Permit:
+    """One connection's place in the pool; leaving its block, or `release`, gives it back."""
+
+    address: str
+    """What the connection is counted under."""
+    _pool: ConnectionPool
+    _released: bool = field(default=False, init=False)
+
+    def release(self) -> None:
+        """Give the place back; more than once is once."""
+        if not self._released:
+            self._released = True
+            self._pool._release(self.address)
+
+    def __enter__(self) -> Permit:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+@define(eq=False)
+class ConnectionPool:
+    """Admits connections up to `limits.connections`, and up to `limits.connections_per_address` from one address."""
+
+    limits: Limits
+    retry_after_seconds: float = 5.0
+    """What a refused client is told to wait."""
+    _active: int = field(default=0, init=False)
+    _created: int = field(default=0, init=False)
+    _maximum: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
+    _addresses: dict[str, int] = field(factory=dict, init=False)
+
+    def admit(self, address: str) -> Permit:
+        """
+        A place for one more connection.
+
+        Args:
+            address: IP address of the client; other text is counted as it is.
+
+        Raises:
+            HandshakeRefused: 503 if there is no room at all, 429 if this address has had its share; both with
+                `Retry-After`.
+        """
+        key = address_key(address)
+        if self._active >= self.limits.connections:
+            raise self._refuse(503, f"no room: connections={self.limits.connections} are open")
+        share = self.limits.connections_per_address
+        held = self._addresses.get(key, 0)
+        if share and held >= share:
+            raise self._refuse(429, f"connections_per_address={share} are open from this address")
+        self._addresses[key] = held + 1
+        self._active += 1
+        self._created += 1
+        self._maximum = max(self._maximum, self._active)
+        return Permit(key, self)
+
+    def statistics(self) -> PoolStatistics:
+        """A snapshot."""
+        return PoolStatistics(
+            active=self._active,
+            total_created=self._created,
+            maximum=self._maximum,
+            refused=self._refused,
+            limit=self.limits.connections,
+            addresses=len(self._addresses),
+        )
+
+    def _refuse(self, status: int, message: str) -> HandshakeRefused:
+        self._refused += 1
+        # Whole seconds, since the header has no others (RFC 9110, section 10.2.3).
+        return HandshakeRefused(status, message, headers=(("Retry-After", str(math.ceil(self.retry_after_seconds))),))
+
+    def _release(self, key: str) -> None:
+        self._active -= 1
+        held = self._addresses.pop(key) - 1
+        if held:
+            self._addresses[key] = held
+
+
+def address_key(address: str) -> str:
+    """
+    What an address is counted under: an IPv4 address as it is, also inside IPv6, of an IPv6 address its /64.
+
+    One subscriber is given a whole /64, so counting single addresses would count nothing (RFC 6177).
+    """
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
