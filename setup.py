@@ -1,13 +1,13 @@
 """
 Build the compiled twins.
 
-`src/rtcore/_fast` says by itself what there is to build: `x.pyx` is compiled as it stands; `x.pxd` without an `x.pyx` beside
-it compiles `src/rtcore/_pure/x.py` a second time, with the types of the `.pxd`, as `rtcore._fast.x`.
+`src/rtcore/_fast` says by itself what there is to build: `x.pyx` is compiled as it stands; `x.pxd` without an `x.pyx`
+beside it compiles `src/rtcore/_pure/x.py` a second time, with the types of the `.pxd`, as `rtcore._fast.x`.
 
 Environment:
-    RTCORE_BUILD_EXTENSIONS: `auto` (the default) builds them where a C compiler can build a trivial extension, and leaves
-        them out with a warning where none can; `required` fails instead; `off` leaves them out. When they are built, an
-        error in them is an error of the installation: a broken build is not a missing compiler.
+    RTCORE_BUILD_EXTENSIONS: `auto` (the default) builds them where a C compiler can build a trivial extension, and
+        leaves them out with a warning where none can; `required` fails instead; `off` leaves them out. When they are
+        built, an error in them is an error of the installation: a broken build is not a missing compiler.
     RTCORE_CYTHON_TRACE: `1` builds with line tracing, to measure coverage of `.pyx` files. Slow: never benchmark it.
     RTCORE_CYTHON_SANITIZE: `1` builds with the address and undefined behaviour sanitizers.
 """
@@ -36,7 +36,7 @@ PyMODINIT_FUNC PyInit_probe(void) { return NULL; }
 
 
 def compiler_works() -> bool:
-    """Whether a trivial extension compiles and links: it takes a compiler, a linker, and Python's and libc's headers."""
+    """Whether a trivial extension can be built: that takes a compiler, a linker, and Python's and libc's headers."""
     compiler = new_compiler()
     customize_compiler(compiler)
     with tempfile.TemporaryDirectory() as directory:

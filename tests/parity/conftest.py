@@ -2,8 +2,8 @@
 Twins, one by one and side by side.
 
 `load_twin` gives a test one implementation of a family and runs it once for each, with the ids `pure` and `compiled`.
-`load_both` gives it the two together, to compare them. A twin that was not built is skipped under `RTCORE_EXTENSIONS=auto`
-and `off`, and fails under `required`.
+`load_both` gives it the two together, to compare them. A twin that was not built is skipped under
+`RTCORE_EXTENSIONS=auto` and `off`, and fails under `required`.
 """
 
 from __future__ import annotations

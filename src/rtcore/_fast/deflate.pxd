@@ -5,6 +5,8 @@ from libc.stdint cimport int64_t
 @cython.final
 cdef class MessageDeflater:
     cdef object _compressor
+    cdef int _level
+    cdef int _window_bits
     cdef readonly int64_t bytes_in
     cdef readonly int64_t bytes_out
 
@@ -30,3 +32,6 @@ cdef class MessageInflater:
     cdef bytes _inflate(self, bytes chunk)
     cdef bytes _inflate_with(self, object stream, bytes chunk)
     cdef object _new_stream(self)
+
+
+cdef object _new_compressor(int window_bits, int level)
