@@ -73,7 +73,7 @@ class Limits:
     write_bytes: int = _limit(64 * 1024, at_least=1024)
     """Most bytes handed to the system in one write, so that one connection cannot hold up the rest of a tick."""
     rate_clients: int = _limit(10_000, at_least=1)
-    """Clients whose HTTP requests are counted at once; the least recent is forgotten first. Each costs about 300 bytes."""
+    """Clients whose HTTP requests are counted at once, some 300 bytes each; the least recent is forgotten first."""
     history_events: int = _limit(100)
     """Events kept per channel for replay."""
     history_seconds: float = _limit(3600.0, above=0)
