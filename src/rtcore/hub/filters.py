@@ -7,9 +7,9 @@ everybody who wants the same shares one view and each event is looked at once pe
 
 Comparison is as strict as JSON: `true` is not `1`, `1` is `1.0`, text is never a number, and a field that is missing
 matches nothing, not even `null`. Ranges hold between numbers or between texts; RFC 3339 timestamps in UTC compare as
-text. Wildcards (`*`, any run of characters) work on event types and channel names and take time linear in the name: a pattern
-is cut at its stars, and each piece is searched for once, from where the last one ended. A regular expression from a
-client would be neither linear nor needed.
+text. Wildcards (`*`, any run of characters) work on event types and channel names and take time linear in the name: a
+pattern is cut at its stars, and each piece is searched for once, from where the last one ended. A regular expression
+from a client would be neither linear nor needed.
 """
 
 from __future__ import annotations

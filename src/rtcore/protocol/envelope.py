@@ -16,7 +16,7 @@ from attrs import frozen
 
 from rtcore._fast import encode_message
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.protocol.json_codec import json_dumps, json_loads
+from rtcore.protocol.json_codec import json_dumps, json_fragment, json_loads
 from rtcore.values.events import Event, Json, Lane, format_timestamp
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position
@@ -30,12 +30,12 @@ __all__ = [
     "decode_message",
     "decode_object",
     "dropped_data",
+    "embedded_event",
     "encode_dropped",
     "encode_error",
     "encode_event",
     "encode_event_body",
     "encode_reply",
-    "event_data",
     "request_id",
 ]
 
@@ -204,19 +204,9 @@ def encode_event(event: Event, position: Position | None = None, conflated: int 
     return encode_message(body, str(position).encode())
 
 
-def event_data(event: Event) -> dict[str, Json]:
-    """An event as an object within another message, such as `replayed`: the same keys as a message of its own."""
-    message: dict[str, Json] = {
-        "type": event.type,
-        "channel": event.channel,
-        "data": event.data,
-        "timestamp": format_timestamp(event.timestamp),
-        "offset": event.offset,
-    }
-    if event.key is not None:
-        message["key"] = event.key
-    message["position"] = str(event.position)
-    return message
+def embedded_event(event: Event) -> object:
+    """A past event's message as a part of another one, such as `replayed`; its text is not made a second time."""
+    return json_fragment(encode_event(event))
 
 
 def dropped_data(
