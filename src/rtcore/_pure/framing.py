@@ -172,10 +172,10 @@ class FrameParser:
         position += 2
         if length > _CONTROL_BYTES:
             width = 2 if length == 126 else 8
-            if end - position < width:
-                return -1
-            if width == 8 and octets[position] & 0x80:
+            if width == 8 and position < end and octets[position] & 0x80:
                 self._fail(1002, "frame length has its highest bit set")
+                return -1
+            if end - position < width:
                 return -1
             length = 0
             for index in range(position, position + width):
@@ -283,10 +283,13 @@ def encode_frame(opcode: int, payload: bytes, rsv1: bool = False, fin: bool = Tr
         mask: None from a server; from a client, 4 bytes that nobody can foresee.
 
     Raises:
-        ValueError: If `opcode` is outside its range or `mask` is not 4 bytes.
+        TypeError: If `payload` or `mask` is not `bytes`.
+        ValueError: If `opcode` is outside its range or `mask` is not 4 bytes long.
 
     Source: RFC 6455, section 5.2.
     """
+    if type(payload) is not bytes or (mask is not None and type(mask) is not bytes):
+        raise TypeError("payload and mask must be bytes")
     header = frame_header(opcode, len(payload), rsv1, fin, mask is not None)
     if mask is None:
         return header + payload

@@ -69,7 +69,9 @@ class Utf8Validator:
         except UnicodeDecodeError:
             self._failed = True
             return False
-        return True
+        # Python waits for the third byte of a surrogate, because some of its error handlers would let it pass.
+        self._failed = b"\xed\xa0" <= self._pending() < b"\xee"
+        return not self._failed
 
     @property
     def complete(self) -> bool:
