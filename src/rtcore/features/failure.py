@@ -9,13 +9,15 @@ from collections.abc import Iterator
 import trio
 from attrs import frozen
 
-from rtcore.errors import RequestError
+from rtcore.errors import ProcessFailed, ProcessNotStarted, RequestError
 
 __all__ = ["Failure", "bounded_text", "describe_failure", "log_failure"]
 
 _LOGGED = "_rtcore_logged"
 _CANCELLATIONS = (trio.Cancelled, KeyboardInterrupt, GeneratorExit)
 """Ends that somebody asked for from outside of the block."""
+_EXPLAINED = (ProcessFailed, ProcessNotStarted)
+"""The message says it all: where in rtcore it was raised helps nobody."""
 
 
 @frozen(kw_only=True)
@@ -63,7 +65,7 @@ def log_failure(logger: logging.Logger, what: str, error: BaseException, failure
         logger.info("%s was cancelled", what)
         return
     faults = [leaf for leaf in _leaves(error) if not isinstance(leaf, _CANCELLATIONS)]
-    known = all(hasattr(fault, _LOGGED) for fault in faults)
+    known = all(hasattr(fault, _LOGGED) or isinstance(fault, _EXPLAINED) for fault in faults)
     logger.error("%s failed: %s: %s", what, failure.error_type, failure.error, exc_info=None if known else error)
     for fault in faults:
         with contextlib.suppress(AttributeError):  # an exception class may forbid attributes: then it is logged again
