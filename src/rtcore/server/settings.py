@@ -131,7 +131,7 @@ def _is_keys(value: object) -> bool:
 class AuthenticationSettings:
     """How a JSON Web Token becomes an identity."""
 
-    keys: Mapping[str, KeySettings] = field(validator=Rule("a table of at least one key", _is_keys))
+    keys: Mapping[str, KeySettings] = field(validator=Rule("a table of at least one key", _is_keys, True))
     """Keys by name. A token with a `kid` is verified with that key alone, one without with each of its algorithm."""
     issuer: str | None = field(default=None, validator=optional(text()))
     """The `iss` that a token must have; None: any."""

@@ -33,7 +33,7 @@ from rtcore.server.secret import HIDDEN, Secret
 from rtcore.server.settings import Settings
 from rtcore.server.settings_rules import Rule, bound_of, show
 
-__all__ = ["check_types", "fields_of", "settings_table", "step", "structure_settings", "without_none"]
+__all__ = ["check_types", "fields_of", "is_table", "settings_table", "step", "structure_settings", "without_none"]
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -73,7 +73,8 @@ def structure_settings(table: Mapping[str, object], labels: Mapping[str, str] | 
 
     Args:
         table: Nested tables as TOML has them.
-        labels: Path to where its value came from, such as `RTCORE_PORT`; added to a fault at that path.
+        labels: Path to where its value came from, such as `RTCORE_PORT`; added to a fault on
+            the way to it.
 
     Raises:
         SettingsError: With one line per fault.
@@ -113,7 +114,8 @@ def settings_table(settings: Settings) -> dict[str, Any]:
 
 
 def _labelled(path: str, message: str, labels: Mapping[str, str]) -> str:
-    label = labels.get(path)
+    below = (path + ".", path + "[")
+    label = labels.get(path) or next((labels[name] for name in labels if name.startswith(below)), None)
     return f"{path}: {message}" + (f" (from {label})" if label else "")
 
 
@@ -168,9 +170,15 @@ def _words_of_compound(kind: Any) -> str:
     return "a table"
 
 
+def is_table(kind: Any) -> bool:
+    """Whether values of a type are tables: settings with fields, or names of the reader's own choice."""
+    origin = get_origin(kind)
+    return attrs.has(kind) or (isinstance(origin, type) and issubclass(origin, Mapping))
+
+
 def _takes(kind: Any, value: object) -> bool:
     """Whether the value is of the shape that a type is structured from."""
-    if attrs.has(kind) or (isinstance(get_origin(kind), type) and issubclass(get_origin(kind), Mapping)):
+    if is_table(kind):
         return isinstance(value, Mapping)
     if get_origin(kind) in (tuple, frozenset):
         return isinstance(value, (list, tuple))
@@ -180,7 +188,8 @@ def _takes(kind: Any, value: object) -> bool:
 def _field_hook(attribute: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
     kind = attribute.type
     expectation = _expectation(kind, attribute.validator)
-    secret = without_none(kind) is Secret or attrs.has(without_none(kind))
+    is_secret = without_none(kind) is Secret
+    hidden = is_secret or is_table(without_none(kind))  # a secret may stand where a table of secrets should
 
     def structure(value: Any, _kind: Any) -> Any:
         try:
@@ -193,8 +202,8 @@ def _field_hook(attribute: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
         except BaseValidationError:
             raise  # its own members name their paths
         except (ValueError, TypeError):
-            shown = Secret(value) if secret and isinstance(value, str) else value
-            raise ValueError(f"expected {expectation}, got {show(shown, secret=secret)}") from None
+            shown = Secret(value) if is_secret and isinstance(value, str) else value
+            raise ValueError(f"expected {expectation}, got {show(shown, secret=hidden)}") from None
         return result
 
     return structure

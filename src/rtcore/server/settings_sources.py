@@ -11,13 +11,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, get_args
 
 import attrs
 
 from rtcore.errors import SettingsError
 from rtcore.server.settings import Settings, check_conflicts
-from rtcore.server.settings_converter import fields_of, step, structure_settings, without_none
+from rtcore.server.settings_converter import fields_of, is_table, step, structure_settings, without_none
 from rtcore.server.settings_text import parse_text
 
 __all__ = ["ENVIRONMENT_PREFIX", "OTHER_VARIABLES", "load_settings"]
@@ -88,9 +88,7 @@ def _below(kind: Any, name: str) -> Any:
     kind = without_none(kind)
     if isinstance(kind, type) and attrs.has(kind):
         return next((field.type for field in fields_of(kind) if field.name == name), None)
-    if isinstance(get_origin(kind), type) and issubclass(get_origin(kind), Mapping):
-        return get_args(kind)[1]
-    return None
+    return get_args(kind)[1] if is_table(kind) else None
 
 
 def _kind_at(path: tuple[str, ...]) -> Any:

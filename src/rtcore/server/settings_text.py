@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any, Final, get_args, get_origin
 
-import attrs
-
-from rtcore.server.settings_converter import without_none
+from rtcore.server.settings_converter import is_table, without_none
 
 __all__ = ["parse_text"]
 
@@ -48,14 +45,9 @@ def parse_text(text: str, kind: Any) -> object:
     if get_origin(inner) in (tuple, frozenset):
         item = get_args(inner)[0]
         return [parse_text(part.strip(), item) for part in text.split(",") if part.strip()]
-    if _is_table(inner):
+    if is_table(inner):
         return _table(text)
     return text
-
-
-def _is_table(kind: Any) -> bool:
-    origin = get_origin(kind)
-    return (isinstance(kind, type) and attrs.has(kind)) or (isinstance(origin, type) and issubclass(origin, Mapping))
 
 
 def _table(text: str) -> object:
