@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import attrs
 import psutil
@@ -33,12 +33,15 @@ __all__ = [
 ]
 
 
+_LEAST_CPU_SECONDS: Final = 0.1
+
+
 @frozen(kw_only=True)
 class CpuFigures:
     """All processors together."""
 
     percent: float
-    """Share of time not idle since the last sample, 0 to 100."""
+    """Share of time not idle since the last sample, 0 to 100; 0 where that was hardly any time ago."""
     count: int
     """Logical processors."""
     load_average: tuple[float, float, float]
@@ -223,7 +226,8 @@ class SystemSampler:
 
 
 def _share(part: float, whole: float) -> float:
-    return round(min(100.0, max(0.0, 100.0 * part / whole)), 1) if whole > 0 else 0.0
+    # The system counts in hundredths of a second, so of a shorter time nothing can be said.
+    return round(min(100.0, max(0.0, 100.0 * part / whole)), 1) if whole >= _LEAST_CPU_SECONDS else 0.0
 
 
 def _load_average() -> tuple[float, float, float]:

@@ -2,9 +2,10 @@
 HTTP on a connection that the listener has begun to read.
 
 Hypercorn speaks HTTP, an ASGI application answers; this module moves bytes between them and any `trio.abc.Stream`, be
-it a TCP socket, TLS or memory. Hypercorn's own Trio server is not used, for four reasons seen in its source (0.18): it wants a socket under the stream; it shields writes without a deadline, so a client that stops reading holds up a
-shutdown for ever; it leaves a connection stuck when an application replies before a long body was read; and it closes a
-socket with unread input, which can destroy the reply on its way (RFC 9112, section 9.6).
+it a TCP socket, TLS or memory. Hypercorn's own Trio server is not used, for four reasons seen in its source (0.18): it
+wants a socket under the stream; it shields writes without a deadline, so a client that stops reading holds up a
+shutdown for ever; it leaves a connection stuck when an application replies before a long body was read; and it closes
+a socket with unread input, which can destroy the reply on its way (RFC 9112, section 9.6).
 
 One cancel scope holds everything that a connection does, and its deadline always says how long the present state may
 last: idle (`keep_alive_seconds`, the next request's head included), busy (`request_seconds`), ending (`close_seconds`).

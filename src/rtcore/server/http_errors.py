@@ -12,18 +12,18 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtcore.errors import ErrorCode, RequestError
+from rtcore.errors import ErrorCode, HubClosed, RequestError
+from rtcore.protocol.json_codec import json_dumps
 
 __all__ = [
     "HTTP_STATUS",
-    "ErrorCode",
     "JSONResponse",
     "answer_http_exception",
+    "answer_hub_closed",
     "answer_request_error",
     "answer_unexpected_error",
     "error_response",
@@ -75,13 +75,13 @@ _CHALLENGED = frozenset(code for code, status in HTTP_STATUS.items() if status =
 
 
 class JSONResponse(Response):
-    """A reply whose content is encoded with orjson; datetimes and the like are the caller's to turn into text."""
+    """A reply whose content is plain JSON values."""
 
     media_type = "application/json"
 
     def render(self, content: object) -> bytes:
         """The content as UTF-8 JSON."""
-        return orjson.dumps(content)
+        return json_dumps(content)
 
 
 def error_response(error: RequestError, *, status: int | None = None) -> Response:
@@ -101,13 +101,19 @@ def error_response(error: RequestError, *, status: int | None = None) -> Respons
 def refusal_body(status: int) -> bytes:
     """The JSON body for a request that was refused by its head alone."""
     code, message = _REFUSALS.get(status, (ErrorCode.MALFORMED, HTTPStatus(status).phrase))
-    return orjson.dumps(_document(RequestError(code, message)))
+    return json_dumps(_document(RequestError(code, message)))
 
 
 async def answer_request_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for `RequestError`."""
     assert isinstance(error, RequestError)
     return error_response(error)
+
+
+async def answer_hub_closed(request: Request, error: Exception) -> Response:
+    """Starlette's handler for `HubClosed`: the server is on its way out."""
+    assert isinstance(error, HubClosed)
+    return error_response(RequestError(ErrorCode.UNAVAILABLE, "the server is ending", retry_after=1.0))
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:

@@ -1,0 +1,76 @@
+"""What stands before a route: who asks, and whether that one asks too often."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtcore.errors import AuthenticationError, ErrorCode, RequestError
+from rtcore.server.admission import address_key
+from rtcore.server.authentication import bearer_token
+from rtcore.server.http_context import HttpContext, client_address
+from rtcore.values.identity import Identity
+
+__all__ = ["Audience", "Handler", "client_name", "guard"]
+
+Handler = Callable[[HttpContext, Request, Identity], Awaitable[Response]]
+
+
+class Audience(Enum):
+    """Who may ask."""
+
+    EVERYONE = "everyone"
+    """Whoever reaches the port, as often as they like: for probes."""
+    ADMITTED = "admitted"
+    """Whoever has a valid token, or everyone where no authentication is configured."""
+    METRICS = "metrics"
+    """As `ADMITTED`, unless the settings make metrics public."""
+    ADMIN = "admin"
+    """Whoever has the role `admin`."""
+
+
+def guard(context: HttpContext, audience: Audience, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of a route: `handler` behind authentication and rate."""
+
+    async def endpoint(request: Request) -> Response:
+        if audience is Audience.EVERYONE:
+            return await handler(context, request, context.anonymous)
+        identity = _identify(context, request, audience)
+        if audience is Audience.ADMIN and "admin" not in identity.roles:
+            raise RequestError(ErrorCode.DENIED, "the role admin is needed")
+        return await handler(context, request, identity)
+
+    return endpoint
+
+
+def client_name(context: HttpContext, request: Request, identity: Identity) -> str:
+    """The name under which a client's rate is counted and its idempotency keys are kept."""
+    if identity.anonymous:
+        return f"address:{address_key(client_address(request, context.proxies))}"
+    # Users are told apart by their workspace too: two workspaces may have a user of the same name.
+    return f"user:{identity.workspace or ''}/{identity.user}"
+
+
+def _identify(context: HttpContext, request: Request, audience: Audience) -> Identity:
+    try:
+        identity = _authenticate(context, request, audience)
+    except RequestError:
+        # Guessing has its price too: a refused token counts against the address that it came from.
+        context.rates.take(client_name(context, request, context.anonymous))
+        raise
+    context.rates.take(client_name(context, request, identity))
+    return identity
+
+
+def _authenticate(context: HttpContext, request: Request, audience: Audience) -> Identity:
+    values = request.headers.getlist("authorization")
+    if context.authenticator is None or (audience is Audience.METRICS and context.metrics_public and not values):
+        return context.anonymous
+    if not values:
+        raise RequestError(ErrorCode.AUTHENTICATION_REQUIRED, "a token is needed", field="Authorization")
+    if len(values) > 1:
+        raise AuthenticationError("the Authorization header comes twice")
+    return context.authenticator.authenticate(bearer_token(values[0]))
