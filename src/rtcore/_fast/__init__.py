@@ -53,6 +53,8 @@ def _choose(wanted: str) -> tuple[str, dict[str, ModuleType]]:
         return "compiled", compiled
     if wanted == "required":
         raise ImportError(f"RTCORE_EXTENSIONS=required, but these were not built: {', '.join(missing)}")
+    if compiled:
+        raise ImportError(f"the build is not complete: {', '.join(missing)} missing beside {', '.join(compiled)}")
     return "pure", {family: import_module(f"rtcore._pure.{family}") for family in FAMILIES}
 
 
