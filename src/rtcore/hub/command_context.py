@@ -1,0 +1,65 @@
+"""What the handler of a command has at hand, and what it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import define, frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.hub.cursor import Cursor
+from rtcore.hub.hub import Hub
+from rtcore.hub.subscriber import Subscriber
+from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
+from rtcore.values.positions import Position
+
+__all__ = ["CommandContext", "Reply", "told_position"]
+
+
+@frozen
+class Reply:
+    """A message to the client; the request's id and the time are added by the session."""
+
+    type: str
+    data: Mapping[str, object]
+    unasked: bool = True
+    """Whether it is sent also when the request had no id: False where giving none means not wanting to hear."""
+
+
+@define(eq=False, kw_only=True)
+class CommandContext:
+    """One authenticated client, as the commands see it."""
+
+    hub: Hub
+    subscriber: Subscriber
+    identity: Identity
+    limits: Limits
+
+    def cursor(self, channel: str, field: str) -> Cursor:
+        """
+        The client's cursor on a channel.
+
+        Raises:
+            RequestError: `request.unknown_channel` if it is not subscribed; the words are the same for any channel.
+        """
+        cursor = self.subscriber.cursors.get(channel)
+        if cursor is None:
+            raise RequestError(ErrorCode.UNKNOWN_CHANNEL, f"{field}: not subscribed to this channel", field=field)
+        return cursor
+
+
+def told_position(cursor: Cursor) -> Position:
+    """
+    What a cursor's client has been told of: everything up to here was handed over, left out by the filter, or named.
+
+    A cursor counts what was dropped as settled at once, but a reply leaves before the notice of it. A client that broke
+    off between the two would not know that it lost something.
+    """
+    position, loss = cursor.position, cursor.loss
+    if loss is None:
+        return position
+    lanes = [position.high, position.normal, position.low]
+    for lane, (first, _, _) in loss.ranges.items():
+        lanes[lane] = min(lanes[lane], first - 1)
+    return Position(position.epoch, *lanes)

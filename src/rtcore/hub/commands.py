@@ -1,0 +1,146 @@
+"""
+The commands of an authenticated client, each authorised here and carried out by the hub.
+
+All but one are synchronous: between a command and its reply nothing else happens, so `subscribed` always comes before
+the first event. Only publishing may wait, where the channel's rule is to wait for room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.hub.command_context import CommandContext, Reply, told_position
+from rtcore.hub.filters import compile_filter
+from rtcore.hub.results import HistoryPage, Range
+from rtcore.hub.subscription_commands import acknowledge, set_filters, subscribe, unsubscribe
+from rtcore.protocol.envelope import embedded_event
+from rtcore.values.channels import Overflow, namespace_of
+from rtcore.values.commands import (
+    Ack,
+    Command,
+    History,
+    Publish,
+    Replay,
+    SetFilters,
+    SinceRequest,
+    Subscribe,
+    Unsubscribe,
+)
+from rtcore.values.events import Json, format_timestamp
+from rtcore.values.positions import Since
+
+__all__ = ["heartbeat_data", "run_command"]
+
+
+async def run_command(context: CommandContext, command: Command) -> Reply:
+    """
+    Carry out a command; a checkpoint only where publishing has to wait.
+
+    Cancelled while it waits to publish, nothing was published.
+
+    Raises:
+        RequestError: If it is not allowed or not acceptable; then nothing has changed.
+        HubClosed: If the hub has ended.
+    """
+    if isinstance(command, Publish):
+        return await _publish(context, command)
+    return _HANDLERS[type(command)](context, command)
+
+
+async def _publish(context: CommandContext, command: Publish) -> Reply:
+    hub, channel = context.hub, command.channel
+    hub.access.check_publish(context.identity, channel, field="data.channel")
+    namespace = hub.namespaces.get(namespace_of(channel))
+    if namespace is not None and namespace.overflow is Overflow.WAIT:
+        await hub.wait_room(channel)
+    try:
+        outcome = hub.publish(channel, command.type, command.data, lane=command.lane, key=command.key)
+    except RequestError as error:
+        if error.field == "data":  # the hub means the event's data, which stands within the command's
+            error.field = "data.data"
+        raise
+    data = {
+        "channel": channel,
+        "offset": outcome.offset,
+        "position": str(outcome.position),
+        "matched": outcome.matched,
+        "sent": outcome.sent,
+        "queued": outcome.queued,
+        "dropped": outcome.dropped,
+    }
+    return Reply("published", data, unasked=False)
+
+
+def _replay(context: CommandContext, command: Replay) -> Reply:
+    cursor = context.cursor(command.channel, "data.channel")
+    if command.ranges and command.since is not None:
+        raise RequestError(ErrorCode.MALFORMED, "data.ranges: give either since or ranges", field="data.ranges")
+    page = context.hub.history(
+        command.channel,
+        since=_place(command.channel, command.since),
+        where=cursor.view.where,
+        ranges=[_checked_range(each.first, each.last, index, each.lane) for index, each in enumerate(command.ranges)],
+    )
+    return Reply("replayed", _page_data(page))
+
+
+def _checked_range(first: int, last: int, index: int, lane: Any) -> Range:
+    if first < 1 or last < first:
+        field = f"data.ranges[{index}]"
+        raise RequestError(ErrorCode.INVALID_POSITION, f"{field}: expected 1 <= from <= to", field=field)
+    return Range(lane=lane, first=first, last=last)
+
+
+def _history(context: CommandContext, command: History) -> Reply:
+    context.hub.access.check_read(context.identity, command.channel, field="data.channel")
+    if command.limit is not None and command.limit < 1:
+        raise RequestError(ErrorCode.MALFORMED, "data.limit: expected at least 1", field="data.limit")
+    page = context.hub.history(
+        command.channel,
+        since=_place(command.channel, command.since),
+        where=compile_filter(cast("Mapping[str, Json] | None", command.where), context.limits),
+        limit=command.limit,
+    )
+    return Reply("history", _page_data(page))
+
+
+def _place(channel: str, since: SinceRequest | None) -> Since | None:
+    if since is None:
+        return None
+    place = since.of(channel)
+    if place is None:
+        raise RequestError(
+            ErrorCode.INVALID_POSITION, "data.since.positions: none for data.channel", field="data.since.positions"
+        )
+    return place
+
+
+def _page_data(page: HistoryPage) -> dict[str, object]:
+    return {
+        "channel": page.channel,
+        "events": [embedded_event(event) for event in page.events],
+        "recovered": page.recovered,
+        "missing": page.missing,
+        "position": str(page.position),
+        "more": page.more,
+    }
+
+
+def heartbeat_data(cursors: Mapping[str, Any], now: float) -> dict[str, object]:  # Any: cursors, by channel
+    """What a heartbeat's answer says: the time, and per channel what the client has been told of."""
+    return {
+        "timestamp": format_timestamp(now),
+        "positions": {channel: str(told_position(cursor)) for channel, cursor in cursors.items()},
+    }
+
+
+_HANDLERS: Final[Mapping[type, Callable[[CommandContext, Any], Reply]]] = {  # Any: each takes the type of its key
+    Ack: acknowledge,
+    History: _history,
+    Replay: _replay,
+    SetFilters: set_filters,
+    Subscribe: subscribe,
+    Unsubscribe: unsubscribe,
+}

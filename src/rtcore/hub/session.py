@@ -1,0 +1,267 @@
+"""
+A session: one client's conversation in `rtcore.v1`, whatever carries its messages.
+
+Until it is authenticated, only `auth` and heartbeats are heard. Every fault of the client is answered with an `error`
+that carries the request's id when that could be read; none ends the conversation, but for a token that is refused. A
+fault of ours is logged with its traceback, told as `server.internal`, and ends nothing either.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import trio
+
+import rtcore
+from rtcore.errors import AuthenticationError, ErrorCode, HubClosed, RequestError
+from rtcore.hub.command_context import CommandContext, Reply
+from rtcore.hub.commands import heartbeat_data, run_command
+from rtcore.hub.hub import Hub
+from rtcore.hub.subscriber import Subscriber
+from rtcore.protocol.command_codec import decode_command
+from rtcore.protocol.envelope import (
+    IncomingMessage,
+    RequestId,
+    decode_envelope,
+    decode_object,
+    encode_error,
+    encode_reply,
+    request_id,
+)
+from rtcore.values.commands import Auth, Heartbeat, Refresh
+from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
+from rtcore.values.opcodes import CloseCode
+
+__all__ = ["PROTOCOL_NAME", "Authenticator", "Session", "SessionConnection"]
+
+logger = logging.getLogger("rtcore.session")
+
+PROTOCOL_NAME: Final = "rtcore.v1"
+"""The WebSocket subprotocol."""
+
+_WITHOUT_IDENTITY: Final = frozenset({"auth", "heartbeat", "connection.heartbeat"})
+_LIMITS_TOLD: Final = (
+    "message_bytes",
+    "json_depth",
+    "messages_per_second",
+    "message_burst",
+    "channels_per_connection",
+    "lag_events",
+    "lag_bytes",
+    "replay_events",
+    "replay_bytes",
+    "batch_events",
+    "batch_seconds",
+    "batch_events_maximum",
+    "batch_seconds_maximum",
+    "filter_fields",
+    "filter_values",
+    "authentication_seconds",
+    "idle_seconds",
+)
+
+
+class SessionConnection(Protocol):
+    """What carries a session's messages."""
+
+    @property
+    def connection_id(self) -> str:
+        """Unique name, for the client's reports and our logs."""
+        ...
+
+    @property
+    def subscriber(self) -> Subscriber:
+        """What is given cursors."""
+        ...
+
+    def send_message(self, message: bytes) -> None:
+        """Queue a message of the session's own before the next events; never blocks."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake; idempotent."""
+        ...
+
+
+class Authenticator(Protocol):
+    """What knows whose a token is."""
+
+    def authenticate(self, token: str) -> Identity:
+        """
+        The identity of a token's bearer; does not block.
+
+        Raises:
+            AuthenticationError: If the token is not good.
+        """
+        ...
+
+
+class Session:
+    """
+    Args:
+        hub: Where the client may subscribe and publish.
+        connection: Carries its messages.
+        identity: Who it is, where that is known already; None: it has to say so with `auth`.
+        authenticator: Knows whose a token is; None: there are no tokens here.
+        limits: Bounds on its requests.
+        clock: Unix seconds.
+        heartbeat_seconds: How often the client is asked to send a heartbeat.
+
+    Raises:
+        ValueError: If it could never be authenticated: neither identity nor authenticator.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        connection: SessionConnection,
+        *,
+        identity: Identity | None,
+        authenticator: Authenticator | None,
+        limits: Limits,
+        clock: Callable[[], float] = time.time,
+        heartbeat_seconds: float = 30.0,
+    ) -> None:
+        if identity is None and authenticator is None:
+            raise ValueError("a session without an identity needs an authenticator")
+        self.identity = identity
+        """Who is there; None until `auth`."""
+        self.on_authenticated: Callable[[Identity], None] | None = None
+        """Told of each identity that `auth` or `refresh` brought, so that the connection can move its deadlines."""
+        self._hub = hub
+        self._connection = connection
+        self._authenticator = authenticator
+        self._limits = limits
+        self._clock = clock
+        self._heartbeat_seconds = heartbeat_seconds
+
+    def start(self) -> None:
+        """Greet the client."""
+        data = {
+            "connection_id": self._connection.connection_id,
+            "protocol": PROTOCOL_NAME,
+            "server": f"rtcore/{rtcore.__version__}",
+            "authentication": self._authentication(),
+            "heartbeat_seconds": self._heartbeat_seconds,
+            "limits": {name: getattr(self._limits, name) for name in _LIMITS_TOLD},
+        }
+        self._send(Reply("welcome", data))
+
+    def _authentication(self) -> str:
+        if self.identity is None:
+            return "required"
+        return "none" if self.identity.anonymous else "done"
+
+    async def handle_message(self, data: bytes) -> None:
+        """
+        Deal with one text message of the client; a checkpoint, before anything is done.
+
+        Cancelled, it has done nothing. One message at a time: the next may come when this has returned.
+
+        Args:
+            data: UTF-8; what is not JSON is answered with an `error`.
+        """
+        await trio.lowlevel.checkpoint()
+        identifier: RequestId | None = None
+        try:
+            received = decode_object(data, self._limits)
+            identifier = request_id(received)
+            await self._answer(decode_envelope(received, self._limits))
+        except RequestError as error:
+            self._refuse(error, identifier)
+        except HubClosed:
+            self._refuse(RequestError(ErrorCode.UNAVAILABLE, "the server is shutting down"), identifier)
+        except Exception:  # one failing command must not end the connection, and shows its client nothing
+            logger.exception("connection %s: a command failed", self._connection.connection_id)
+            self._refuse(RequestError(ErrorCode.INTERNAL, "internal error"), identifier)
+
+    async def _answer(self, message: IncomingMessage) -> None:
+        identity = self.identity
+        if identity is None and message.type not in _WITHOUT_IDENTITY:
+            raise RequestError(ErrorCode.AUTHENTICATION_REQUIRED, "send `auth` with a token first")
+        command = decode_command(message, self._limits)
+        if isinstance(command, Heartbeat):
+            cursors = self._connection.subscriber.cursors
+            self._send(Reply(message.type, heartbeat_data(cursors, self._clock())), message.id)
+        elif isinstance(command, Auth):
+            self._authenticate(command, message.id)
+        elif isinstance(command, Refresh):
+            self._refresh(command, message.id)
+        else:
+            assert identity is not None, "only auth and heartbeats come so far without one"
+            context = CommandContext(
+                hub=self._hub, subscriber=self._connection.subscriber, identity=identity, limits=self._limits
+            )
+            reply = await run_command(context, command)
+            if reply.unasked or message.id is not None:
+                self._send(reply, message.id)
+
+    # Identity
+
+    def _authenticate(self, command: Auth, identifier: RequestId | None) -> None:
+        if self.identity is not None and not self.identity.anonymous:
+            raise RequestError(ErrorCode.CONFLICT, "already authenticated; a newer token comes with `refresh`")
+        try:
+            identity = self._verify(command.token)
+        except AuthenticationError as error:
+            self._refuse(error, identifier)
+            self._connection.close(CloseCode.AUTHENTICATION_FAILED, "authentication failed")
+            return
+        self._become(identity)
+        self._send(Reply("auth_success", _identity_data(identity)), identifier)
+
+    def _refresh(self, command: Refresh, identifier: RequestId | None) -> None:
+        current = self.identity
+        if current is None or current.anonymous:
+            raise RequestError(ErrorCode.AUTHENTICATION_REQUIRED, "nothing to refresh; send `auth`")
+        identity = self._verify(command.token)
+        if (identity.user, identity.workspace) != (current.user, current.workspace):
+            raise _with_token_field(AuthenticationError("the token is not of this user and workspace"))
+        self._become(identity)
+        self._send(Reply("refreshed", _identity_data(identity)), identifier)
+
+    def _verify(self, token: str) -> Identity:
+        if self._authenticator is None:
+            raise _with_token_field(AuthenticationError("no tokens are accepted here"))
+        try:
+            return self._authenticator.authenticate(token)
+        except AuthenticationError as error:
+            raise _with_token_field(error) from None  # the cause may name what the token says
+
+    def _become(self, identity: Identity) -> None:
+        self.identity = identity
+        if self.on_authenticated is not None:
+            self.on_authenticated(identity)
+        subscriber = self._connection.subscriber
+        lost = [channel for channel in subscriber.cursors if not self._hub.access.can_read(identity, channel)]
+        for channel in lost:
+            self._hub.detach_cursor(subscriber, channel)
+        if lost:
+            self._send(Reply("unsubscribed", {"channels": lost, "reason": ErrorCode.DENIED.value}))
+
+    # Sending
+
+    def _send(self, reply: Reply, identifier: RequestId | None = None) -> None:
+        message = encode_reply(reply.type, reply.data, id=identifier, timestamp=self._clock())
+        self._connection.send_message(message)
+
+    def _refuse(self, error: RequestError, identifier: RequestId | None) -> None:
+        self._connection.send_message(encode_error(error, id=identifier, timestamp=self._clock()))
+
+
+def _with_token_field(error: AuthenticationError) -> AuthenticationError:
+    error.field = error.field or "data.token"
+    return error
+
+
+def _identity_data(identity: Identity) -> dict[str, object]:
+    return {
+        "user_id": identity.user,
+        "workspace": identity.workspace,
+        "roles": sorted(identity.roles),
+        "expires_at": identity.expires_at,
+    }

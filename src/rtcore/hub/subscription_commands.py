@@ -1,0 +1,160 @@
+"""The commands about a connection's subscriptions: subscribe, unsubscribe, set_filters, ack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.hub.command_context import CommandContext, Reply, told_position
+from rtcore.hub.filters import Filter, compile_filter
+from rtcore.hub.results import Batch, Subscribed
+from rtcore.values.commands import Ack, BatchRequest, SetFilters, SinceRequest, Subscribe, Unsubscribe
+from rtcore.values.events import Json
+from rtcore.values.limits import Limits
+from rtcore.values.positions import FromPosition, Position
+
+__all__ = ["acknowledge", "set_filters", "subscribe", "unsubscribe"]
+
+
+def subscribe(context: CommandContext, command: Subscribe) -> Reply:
+    """
+    Subscribe to all of the channels, or to none of them.
+
+    Raises:
+        RequestError: If one may not be read, there are too many, or filter, place or window are not acceptable.
+    """
+    channels = command.channels
+    for index, channel in enumerate(channels):
+        context.hub.access.check_read(context.identity, channel, field=f"data.channels[{index}]")
+    _check_room(context, channels)
+    _check_since(channels, command.since)
+    where = compile_filter(cast("Mapping[str, Json] | None", command.where), context.limits)
+    outcomes = _attach_all(context, command, where, _window(command.batch, context.limits))
+    return Reply("subscribed", {"channels": {o.channel: _outcome_data(context, o) for o in outcomes}})
+
+
+def _check_room(context: CommandContext, channels: Iterable[str]) -> None:
+    most = context.limits.channels_per_connection
+    count = len(context.subscriber.cursors.keys() | set(channels))
+    if count > most:
+        raise RequestError(
+            ErrorCode.TOO_MANY_CHANNELS,
+            f"data.channels: {count} subscriptions exceed channels_per_connection={most}",
+            field="data.channels",
+        )
+
+
+def _check_since(channels: tuple[str, ...], since: SinceRequest | None) -> None:
+    if since is None:
+        return
+    if isinstance(since.place, FromPosition) and len(channels) > 1:
+        raise RequestError(
+            ErrorCode.INVALID_POSITION,
+            "data.since: a position belongs to one channel; give several as `positions`",
+            field="data.since",
+        )
+    for name in since.positions:
+        if name not in channels:
+            field = f"data.since.positions.{name}"
+            raise RequestError(ErrorCode.INVALID_POSITION, f"{field}: not one of data.channels", field=field)
+
+
+def _window(request: BatchRequest | None, limits: Limits) -> Batch | None:
+    if request is None:
+        return None
+    events = limits.batch_events if request.events is None else request.events
+    seconds = limits.batch_seconds if request.seconds is None else request.seconds
+    if not 1 <= events <= limits.batch_events_maximum:
+        raise _out_of_range("data.batch.events", f"1 to batch_events_maximum={limits.batch_events_maximum}")
+    if not 0 < seconds <= limits.batch_seconds_maximum:
+        raise _out_of_range(
+            "data.batch.seconds", f"a number over 0, up to batch_seconds_maximum={limits.batch_seconds_maximum}"
+        )
+    return Batch(events=events, seconds=seconds)
+
+
+def _out_of_range(field: str, expected: str) -> RequestError:
+    return RequestError(ErrorCode.MALFORMED, f"{field}: expected {expected}", field=field)
+
+
+def _attach_all(context: CommandContext, command: Subscribe, where: Filter, batch: Batch | None) -> list[Subscribed]:
+    hub, subscriber, since = context.hub, context.subscriber, command.since
+    new = [channel for channel in command.channels if channel not in subscriber.cursors]
+    outcomes: dict[str, Subscribed] = {}
+    try:
+        # New ones first: only these can fail, for want of room in the hub, and then they are taken back.
+        for channel in [*new, *(channel for channel in command.channels if channel not in new)]:
+            place = None if since is None else since.of(channel)
+            outcomes[channel] = hub.attach_cursor(subscriber, channel, where=where, since=place, batch=batch)
+    except RequestError:
+        for channel in new:
+            hub.detach_cursor(subscriber, channel)
+        raise
+    return [outcomes[channel] for channel in command.channels]
+
+
+def _outcome_data(context: CommandContext, outcome: Subscribed) -> dict[str, object]:
+    position = outcome.position
+    if outcome.recovered is None:
+        position = told_position(context.subscriber.cursors[outcome.channel])
+    return {"position": str(position), "recovered": outcome.recovered, "replayed": outcome.replayed}
+
+
+def unsubscribe(context: CommandContext, command: Unsubscribe) -> Reply:
+    """
+    End all of the subscriptions, or none of them.
+
+    Raises:
+        RequestError: If one of them is not there.
+    """
+    _check_subscribed(context, command.channels)
+    for channel in command.channels:
+        context.hub.detach_cursor(context.subscriber, channel)
+    return Reply("unsubscribed", {"channels": list(command.channels)})
+
+
+def set_filters(context: CommandContext, command: SetFilters) -> Reply:
+    """
+    Replace the filter of the named subscriptions, or of all.
+
+    Raises:
+        RequestError: If one of them is not there, or the filter is not acceptable.
+    """
+    channels: tuple[str, ...] = tuple(context.subscriber.cursors) if command.channels is None else command.channels
+    _check_subscribed(context, channels)
+    where = compile_filter(cast("Mapping[str, Json] | None", command.where), context.limits)
+    for channel in channels:
+        context.hub.replace_filter(context.subscriber, channel, where)
+    return Reply("filters_set", {"channels": list(channels)})
+
+
+def _check_subscribed(context: CommandContext, channels: Iterable[str]) -> None:
+    for index, channel in enumerate(channels):
+        context.cursor(channel, f"data.channels[{index}]")
+
+
+def acknowledge(context: CommandContext, command: Ack) -> Reply:
+    """
+    Note up to where the client has dealt with its events; going back changes nothing.
+
+    Raises:
+        RequestError: If a channel is not subscribed, or a position is not one that this subscription can have given.
+    """
+    positions: dict[str, Position] = {}
+    for channel, position in command.positions.items():
+        field = f"data.positions.{channel}"
+        cursor = context.cursor(channel, field)
+        given = cursor.position
+        if position.epoch != given.epoch or position.furthest > given.furthest:
+            raise RequestError(ErrorCode.INVALID_POSITION, f"{field}: not a position of this subscription", field=field)
+        positions[channel] = _later(position, cursor.acknowledged)
+    for name, acknowledged in positions.items():
+        context.subscriber.cursors[name].acknowledged = acknowledged
+    return Reply("acked", {"positions": {name: str(each) for name, each in positions.items()}}, unasked=False)
+
+
+def _later(new: Position, old: Position | None) -> Position:
+    if old is None or old.epoch != new.epoch:
+        return new
+    return Position(new.epoch, max(new.high, old.high), max(new.normal, old.normal), max(new.low, old.low))
