@@ -1,9 +1,12 @@
 """
 What waits for a subscriber that cannot take more just now.
 
-One backlog a subscriber, over all its channels: three lanes, each in order of arrival. It leaves highest lane first. When
-live events exceed the limit, the low lane loses its oldest first, and when that is empty the oldest of all goes; each loss
-is noted at its cursor, exactly. Replayed events were asked for and are bounded by the request, so they do not count as lag.
+One backlog a subscriber, over all its channels: three lanes, each in order of arrival. It leaves highest lane first.
+When
+live events exceed the limit, the low lane loses its oldest first, and when that is empty the oldest of all goes; each
+loss
+is noted at its cursor, exactly. Replayed events were asked for and are bounded by the request, so they do not count
+as lag.
 A drop always takes the oldest live event of its lane, and a notice leaves before any later event of its channel: so one
 range per lane names what was lost without a gap.
 """
@@ -12,7 +15,10 @@ from __future__ import annotations
 
 from collections import deque
 
+from attrs import evolve
+
 from rtcore.hub.cursor import Cursor, Entry, Loss, Waiting
+from rtcore.values.channels import Overflow
 from rtcore.values.events import Lane
 
 __all__ = ["Backlog"]
@@ -27,8 +33,18 @@ class Backlog:
         maximum_bytes: Bytes of encoded live events that may wait; one event always may.
     """
 
-    __slots__ = ("_by_key", "_lanes", "_sequence", "_superseded", "bytes", "events", "losers", "maximum_bytes",
-                 "maximum_events", "waiting")
+    __slots__ = (
+        "_by_key",
+        "_dead",
+        "_lanes",
+        "_sequence",
+        "bytes",
+        "events",
+        "losers",
+        "maximum_bytes",
+        "maximum_events",
+        "waiting",
+    )
 
     def __init__(self, maximum_events: int, maximum_bytes: int) -> None:
         self.maximum_events = maximum_events
@@ -44,7 +60,7 @@ class Backlog:
         self._lanes: tuple[deque[Waiting], deque[Waiting], deque[Waiting]] = (deque(), deque(), deque())
         self._by_key: dict[tuple[Cursor, Lane, str], Waiting] = {}
         self._sequence = 0
-        self._superseded = 0
+        self._dead = 0
 
     def __bool__(self) -> bool:
         return self.waiting > 0 or bool(self.losers)
@@ -54,16 +70,33 @@ class Backlog:
         """Whether one more live event would push another out."""
         return self.events >= self.maximum_events or self.bytes >= self.maximum_bytes
 
-    def append(self, cursor: Cursor, entry: Entry, *, replayed: bool = False, conflate: bool = False) -> None:
-        """Let an event wait; `shrink` afterwards keeps the bounds."""
+    def append(self, cursor: Cursor, entry: Entry, *, replayed: bool = False) -> None:
+        """
+        Let an event wait; `shrink` afterwards keeps the bounds.
+
+        Args:
+            cursor: Whose it is.
+            entry: The event.
+            replayed: It was asked for as part of the past: outside the limits, and nothing takes its place.
+        """
         self._sequence += 1
         event = entry.event
-        waiting = Waiting(cursor, entry, replayed, self._sequence)
-        if conflate and event.key is not None:
+        self._add(Waiting(cursor, entry, replayed, self._sequence, event.offset))
+
+    def carry(self, waiting: Waiting, cursor: Cursor) -> None:
+        """Let what waited for a former cursor wait for its successor, last in line."""
+        self._sequence += 1
+        self._add(evolve(waiting, cursor=cursor, sequence=self._sequence, gone=False))
+
+    def _add(self, waiting: Waiting) -> None:
+        cursor, event = waiting.cursor, waiting.event
+        if event.key is not None and cursor.overflow is Overflow.CONFLATE and not waiting.replayed:
             self._supersede(waiting, (cursor, event.lane, event.key))
         self._lanes[event.lane].append(waiting)
         cursor.owed[event.lane].append(waiting)
         self._count(waiting, 1)
+        if self._dead > 64 + self.waiting:
+            self._compact()
 
     def shrink(self) -> int:
         """Drop until the bounds hold; returns how many events were dropped, each noted at its cursor."""
@@ -87,7 +120,7 @@ class Backlog:
             while lane:
                 waiting = lane.popleft()
                 if not waiting.gone:
-                    self._forget(waiting)
+                    self._settle(waiting)
                     return waiting
         return None
 
@@ -102,36 +135,24 @@ class Backlog:
 
     def discard(self, cursor: Cursor) -> None:
         """Forget what waits for a cursor that is leaving."""
-        for lane in cursor.owed:
-            for waiting in lane:
+        for owed in cursor.owed:
+            for waiting in owed:
                 if not waiting.gone:
-                    waiting.gone = True
-                    self._count(waiting, -1)
-                    self._forget_key(waiting)
-            lane.clear()
+                    self._settle(waiting)
+            owed.clear()
         self.losers.pop(cursor, None)
         self._compact()
 
     def _supersede(self, newer: Waiting, key: tuple[Cursor, Lane, str]) -> None:
         older = self._by_key.get(key)
-        if older is not None and not older.replayed:
-            # Only within a lane: the newer one stands where the older one was owed, so no position is ever ahead.
-            newer.conflated = older.conflated + 1
+        if older is not None:
+            # Only within a lane: what the newer one stands for is owed there until it is settled.
+            newer.conflated += older.conflated + 1
+            newer.owed_from = older.owed_from
             older.gone = True
             self._count(older, -1)
-            self._superseded += 1
+            self._dead += 1
         self._by_key[key] = newer
-        if self._superseded > 64 + self.waiting:  # else a hot key would leave one dead entry an event
-            self._compact()
-
-    def _compact(self) -> None:
-        for queue in self._lanes:
-            cursors = {waiting.cursor for waiting in queue if waiting.gone}
-            for lane in [queue, *(owed for cursor in cursors for owed in cursor.owed)]:
-                kept = [waiting for waiting in lane if not waiting.gone]
-                lane.clear()
-                lane.extend(kept)
-        self._superseded = 0
 
     @staticmethod
     def _oldest_live(lane: deque[Waiting]) -> Waiting | None:
@@ -139,16 +160,11 @@ class Backlog:
 
     def _remove(self, waiting: Waiting) -> None:
         self._lanes[waiting.event.lane].remove(waiting)
-        self._forget(waiting)
+        self._dead += 1
+        self._settle(waiting)
 
-    def _forget(self, waiting: Waiting) -> None:
-        owed = waiting.cursor.owed[waiting.event.lane]
-        while owed and owed[0].gone:
-            owed.popleft()
-        if owed and owed[0] is waiting:
-            owed.popleft()
-        else:
-            owed.remove(waiting)
+    def _settle(self, waiting: Waiting) -> None:
+        waiting.gone = True
         self._count(waiting, -1)
         self._forget_key(waiting)
 
@@ -157,8 +173,22 @@ class Backlog:
         if event.key is not None and self._by_key.get((waiting.cursor, event.lane, event.key)) is waiting:
             del self._by_key[(waiting.cursor, event.lane, event.key)]
 
+    def _compact(self) -> None:
+        """Take out the dead: a hot key, or drops behind a long replay, would otherwise leave one an event."""
+        cursors = {waiting.cursor for queue in self._lanes for waiting in queue}
+        for queue in self._lanes:
+            _keep(queue, [waiting for waiting in queue if not waiting.gone])
+        for owed in (owed for cursor in cursors for owed in cursor.owed):
+            _keep(owed, [waiting for waiting in owed if not waiting.gone])
+        self._dead = 0
+
     def _count(self, waiting: Waiting, sign: int) -> None:
         self.waiting += sign
         if not waiting.replayed:
             self.events += sign
             self.bytes += sign * len(waiting.event.body)
+
+
+def _keep(queue: deque[Waiting], kept: list[Waiting]) -> None:
+    queue.clear()
+    queue.extend(kept)

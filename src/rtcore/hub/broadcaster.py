@@ -1,7 +1,8 @@
 """
 The broadcaster: once per scheduler tick, everything published in it leaves.
 
-`publish` only appends and marks. The one task here wakes once, and has each subscriber of a marked view flush once, so a
+`publish` only appends and marks. The one task here wakes once, and has each subscriber of a marked view flush once,
+so a
 burst of events is one write a connection. No task, wake-up or queue is per delivery. A publisher that does not yield
 cannot outgrow memory: after a burst of so many events or bytes the fan-out runs inside `publish`.
 """

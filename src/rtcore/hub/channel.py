@@ -145,24 +145,18 @@ class Channel:
 
         What waits for it and no longer passes is left out; what its old filter left out before now stays left out.
         """
-        subscriber, old = cursor.subscriber, cursor.view
-        owed = [waiting for lane in cursor.owed for waiting in lane if not waiting.gone]
-        settled = old.offset_before(cursor.next)
+        subscriber = cursor.subscriber
+        # The rest of what it is owed may have left the log already, so it moves as it is.
+        subscriber.defer(cursor)
+        owed = sorted((w for lane in cursor.owed for w in lane if not w.gone), key=lambda waiting: waiting.sequence)
         self.detach(cursor)
         view = self._view(where, subscriber.encoding, batch)
-        moved = Cursor(
-            subscriber,
-            view,
-            next=view.index_from(settled + 1),
-            overflow=cursor.overflow,
-            batch=batch,
-        )
+        moved = Cursor(subscriber, view, next=view.head, overflow=cursor.overflow, batch=batch)
         moved.inherit(cursor)
-        view.hold_from(moved.next)
-        for waiting in sorted(owed, key=lambda waiting: waiting.sequence):
+        for waiting in owed:
             event = waiting.event
             if where.matches(event.type, event.channel, event.data):
-                subscriber.backlog.append(moved, waiting.entry, replayed=waiting.replayed)
+                subscriber.backlog.carry(waiting, moved)
         view.cursors[moved] = None
         subscriber.cursors[self.name] = moved
         subscriber.added(moved)

@@ -44,10 +44,12 @@ class Waiting:
     """Asked for as part of the past: outside the limits of live lag."""
     sequence: int
     """Order of arrival in the backlog, across channels."""
+    owed_from: int
+    """The oldest offset that is settled only with this event: its own, or that of the first it stands for."""
     conflated: int = 0
     """Older events of the same key that this one stands for."""
     gone: bool = False
-    """A newer event of the same key took its place."""
+    """It waits no more: taken, dropped, or a newer event of the same key took its place."""
 
     @property
     def event(self) -> Event:
@@ -112,7 +114,7 @@ class Cursor:
     @property
     def behind(self) -> bool:
         """Whether something of this cursor stands in the backlog."""
-        return any(self.owed)
+        return any(not waiting.gone for lane in self.owed for waiting in lane)
 
     def inherit(self, former: Cursor) -> None:
         """Take over what an earlier cursor of the same channel leaves: a loss not told of yet stays owed."""
@@ -128,8 +130,11 @@ class Cursor:
         high, normal, low = (self._settled(lane, settled) for lane in self.owed)
         return Position(self.view.log.epoch, high, normal, low)
 
-    @staticmethod
-    def _settled(lane: deque[Waiting], settled: int) -> int:
+    def _settled(self, lane: deque[Waiting], settled: int) -> int:
         while lane and lane[0].gone:
             lane.popleft()
-        return lane[0].event.offset - 1 if lane else settled
+        if not lane:
+            return settled
+        if self.overflow is Overflow.CONFLATE:  # a newer event may stand for one older than the first of the lane
+            return min(waiting.owed_from for waiting in lane if not waiting.gone) - 1
+        return lane[0].owed_from - 1

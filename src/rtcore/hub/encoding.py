@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from rtcore._fast import MessageDeflater, encode_frame
-from rtcore.values.opcodes import Opcode
+from rtcore.protocol.compression import CompressionParameters, MessageEncoder
 
 __all__ = ["Encoding", "FrameEncoding", "TextEncoding"]
 
@@ -29,6 +28,16 @@ class TextEncoding:
         return text
 
 
+def _server_side(compression: CompressionParameters | None) -> CompressionParameters | None:
+    """What matters for frames that the server sends: clients that differ only in their own direction share them."""
+    default = CompressionParameters()
+    return compression and evolve(
+        compression,
+        client_window_bits=default.client_window_bits,
+        client_no_context_takeover=default.client_no_context_takeover,
+    )
+
+
 @frozen
 class FrameEncoding:
     """
@@ -38,27 +47,14 @@ class FrameEncoding:
     order and between its own messages. Source: RFC 7692, section 7.1.1.
     """
 
-    window_bits: int | None = None
-    """LZ77 window of the peer's inflater, 9 to 15; None: not compressed."""
-    level: int = -1
-    """Level of zlib, 1 to 9, or -1 for its default."""
-    compress_from: int = 128
-    """Messages of fewer bytes go out as they are: a deflate block around them saves less than it costs."""
-    _deflater: MessageDeflater | None = field(init=False, eq=False, repr=False)
+    compression: CompressionParameters | None = field(default=None, converter=_server_side)
+    """What the handshake agreed on for the server's messages; None: nothing is compressed."""
+    _encoder: MessageEncoder = field(init=False, eq=False, repr=False)
 
-    @_deflater.default
-    def _make_deflater(self) -> MessageDeflater | None:
-        return None if self.window_bits is None else MessageDeflater(self.window_bits, self.level)
+    @_encoder.default
+    def _make_encoder(self) -> MessageEncoder:
+        return MessageEncoder(self.compression)
 
     def wire(self, text: bytes) -> bytes:
         """One complete frame."""
-        if self._deflater is not None and len(text) >= self.compress_from:
-            packed = self._deflater.compress(text)
-            if len(packed) < len(text):
-                return encode_frame(Opcode.TEXT, packed, rsv1=True)
-        return encode_frame(Opcode.TEXT, text)
-
-    @property
-    def bytes_saved(self) -> int:
-        """Bytes that compression has kept off the wire, counted once per message, not per delivery."""
-        return 0 if self._deflater is None else self._deflater.bytes_in - self._deflater.bytes_out
+        return self._encoder.encode(text)

@@ -1,7 +1,8 @@
 """
 The event log: the last events of one channel, addressed by (epoch, offset).
 
-Offsets are dense within an epoch, so a place in the log is plain arithmetic. Three bounds hold at once (events, bytes, age);
+Offsets are dense within an epoch, so a place in the log is plain arithmetic. Three bounds hold at once (events,
+bytes, age);
 what leaves through any of them leaves oldest first, and the log remembers how far it has forgotten, so that it can say
 whether a request for the past was met in full.
 """

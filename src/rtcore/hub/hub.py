@@ -1,7 +1,8 @@
 """
 The hub: where events come in and find those who want them.
 
-Everything but waiting is synchronous: between two checkpoints nothing changes, so nothing is locked. The hub is used from
+Everything but waiting is synchronous: between two checkpoints nothing changes, so nothing is locked. The hub is used
+from
 the thread of its Trio run; other threads go through `trio.from_thread`.
 """
 
@@ -197,7 +198,8 @@ class Hub:
         batch: Batch | None = None,
     ) -> Subscribed:
         """
-        Subscribe to a channel; when already subscribed, with the new filter and window, from `since` or where it stands.
+        Subscribe to a channel; when already subscribed, with the new filter and window, from `since` or where it
+        stands.
 
         Raises:
             RequestError: If the name is not acceptable, or the hub has too many channels.

@@ -69,7 +69,9 @@ def _unsettled(place: Start, event: Event) -> bool:
 
 
 def _count_below(oldest: int, ranges: Sequence[Range]) -> int:
-    """How many distinct offsets of the ranges lie below `oldest`; by arithmetic, since a range may announce any size."""
+    """
+    How many distinct offsets of the ranges lie below `oldest`; by arithmetic, since a range may announce any size.
+    """
     count, reached = 0, 1
     for each in sorted(ranges, key=lambda wanted: wanted.first):
         first, stop = max(each.first, reached), min(each.last + 1, oldest)

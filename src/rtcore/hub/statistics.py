@@ -48,7 +48,7 @@ class HubStatistics:
     history_events: int
     history_bytes: int
     events_by_type: Mapping[str, int]
-    latency: LatencySnapshot
+    latency: tuple[LatencySnapshot, ...]
     """From publication to the write, by event type."""
     timers: int
 

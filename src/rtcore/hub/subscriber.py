@@ -1,7 +1,8 @@
 """
 A subscriber: one connection, or one block in this process, with its cursors and its backlog.
 
-The broadcaster calls `flush` once a tick. A subscriber that can take more is handed slices of its views; one that cannot is
+The broadcaster calls `flush` once a tick. A subscriber that can take more is handed slices of its views; one that
+cannot is
 `blocked`: what it has not had moves to its backlog, where lanes and limits rule, until it has drained.
 """
 
@@ -59,11 +60,10 @@ class Subscriber(ABC):
 
     def queue(self, cursor: Cursor, entry: Entry) -> int:
         """Let a new event wait for a cursor that is behind; returns how many events had to be dropped for it."""
-        overflow = cursor.overflow
-        if overflow is Overflow.DISCONNECT and self.backlog.full:
+        if cursor.overflow is Overflow.DISCONNECT and self.backlog.full:
             self.overflowed()
-            return 0
-        self.backlog.append(cursor, entry, conflate=overflow is Overflow.CONFLATE)
+            return 1
+        self.backlog.append(cursor, entry)
         cursor.next = cursor.view.head
         return self._shrink()
 
@@ -71,16 +71,15 @@ class Subscriber(ABC):
         """Move all that it has not had into the backlog, and have what is published from now on go there too."""
         self.blocked = True
         for cursor in self.cursors.values():
-            self._set_behind(cursor)
+            cursor.view.behind[cursor] = None
+            self.defer(cursor)
         self._shrink()
 
-    def _set_behind(self, cursor: Cursor) -> None:
+    def defer(self, cursor: Cursor) -> None:
+        """Move what a cursor has not had from its view into the backlog."""
         view = cursor.view
-        view.behind[cursor] = None
-        conflate = cursor.overflow is Overflow.CONFLATE
         for index, entry in enumerate(view.entries(cursor.next, view.head), cursor.next):
-            replayed = index < cursor.replay_until
-            self.backlog.append(cursor, entry, replayed=replayed, conflate=conflate and not replayed)
+            self.backlog.append(cursor, entry, replayed=index < cursor.replay_until)
         cursor.next = view.head
 
     def catch_up(self) -> None:
@@ -92,7 +91,8 @@ class Subscriber(ABC):
     def added(self, cursor: Cursor) -> None:
         """A cursor joined; a blocked subscriber puts its replay into the backlog at once."""
         if self.blocked:
-            self._set_behind(cursor)
+            cursor.view.behind[cursor] = None
+            self.defer(cursor)
             self._shrink()
 
     def _shrink(self) -> int:

@@ -23,7 +23,8 @@ class Subscription(Subscriber):
     """
     Events of the subscribed channels, as they come.
 
-    Iterate over it from one task. When the task does not keep up, what it lost comes as an event of type `dropped`, exactly
+    Iterate over it from one task. When the task does not keep up, what it lost comes as an event of type `dropped`,
+    exactly
     as a socket's client is told; its data names count, types, ranges and position.
     """
 

@@ -1,7 +1,8 @@
 """
 The timeout watcher: every deadline of a hub and its connections, turned by one task.
 
-A connection has one timer. What moves its deadline (a message, a pong) only writes down the time; when the timer fires, its
+A connection has one timer. What moves its deadline (a message, a pong) only writes down the time; when the timer
+fires, its
 callback looks at what was written and says when to look again. So a message costs no timer work, and a thousand idle
 connections cost one entry each in one heap.
 """

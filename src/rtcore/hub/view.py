@@ -1,7 +1,8 @@
 """
 A view: the ready-made frames of the events of one channel that pass one filter, in one encoding.
 
-All connections that want the same share it. An event is appended once; its frame is made once, when the first connection
+All connections that want the same share it. An event is appended once; its frame is made once, when the first
+connection
 needs it; the bytes between two places are joined once for all that stand there, which is nearly everybody. A batching
 view holds its head back until the window closes. Entries stay while the event log holds their events, so that setting a
 cursor back is all that a replay takes.
@@ -24,7 +25,7 @@ from rtcore.values.events import Event, Lane, format_timestamp
 __all__ = ["View"]
 
 _WINDOW_BYTES = 64 * 1024  # a window this full fills a write anyway
-_SLICES_KEPT = 8  # distinct places that cursors stand at in one tick, beyond which joining again is cheaper than keeping
+_SLICES_KEPT = 8  # distinct places of cursors in one tick; beyond them, joining again is cheaper than keeping
 
 
 class View:

@@ -1,7 +1,8 @@
 """
 A connection's deadlines: what must have happened by when.
 
-Pure arithmetic on times given from outside: nothing here waits. One timer a connection asks `due` when it fires, and is told
+Pure arithmetic on times given from outside: nothing here waits. One timer a connection asks `due` when it fires, and
+is told
 what is to be done and when to ask again. Messages and pongs only write a time down.
 """
 

@@ -11,7 +11,8 @@ class Transport(Protocol):
     """
     A reliable ordered byte stream whose sending side never blocks its caller.
 
-    Fan-out calls `send_nowait` for thousands of connections in a row, so that one must not wait, and a wake-up per delivery
+    Fan-out calls `send_nowait` for thousands of connections in a row, so that one must not wait, and a wake-up per
+    delivery
     must not be needed where the system can take the bytes at once.
     """
 

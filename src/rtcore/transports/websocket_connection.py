@@ -134,7 +134,9 @@ class WebSocketConnection(Subscriber):
         await self.wait_room()
 
     async def wait_room(self) -> None:
-        """Wait until less than `Limits.reply_bytes` of own messages wait to leave; a checkpoint only if it must wait."""
+        """
+        Wait until less than `Limits.reply_bytes` of own messages wait to leave; a checkpoint only if it must wait.
+        """
         while self._outbox_bytes + len(self._unsent) > self.limits.reply_bytes:
             self._check_ended()
             if self._progress is None:
@@ -282,7 +284,7 @@ class WebSocketConnection(Subscriber):
     def _end(self, event: CloseReceived | ProtocolFailed) -> None:
         if isinstance(event, ProtocolFailed):
             self._traffic.errors += 1
-            logger.info("connection %s: protocol error, closing with %d: %s", self.connection_id, event.code, event.reason)
+            logger.info("connection %s: closing with %d: %s", self.connection_id, event.code, event.reason)
         self.ended = self.ended or ConnectionClosed(event.code, event.reason)
         self._begin_closing()
 
