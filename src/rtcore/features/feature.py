@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import trio
 
 from rtcore.values.events import Json, Lane
 
-__all__ = ["Feature", "Publisher"]
+__all__ = ["Feature", "PatientPublisher", "Publisher"]
 
 
 class Publisher(Protocol):
@@ -31,6 +31,16 @@ class Publisher(Protocol):
             RequestError: The event cannot be published as it is.
             HubClosed: The publisher has ended.
         """
+
+
+@runtime_checkable
+class PatientPublisher(Protocol):
+    """A publisher that can also wait until its subscribers have room, where the channel's rule is to wait."""
+
+    async def publish_wait(
+        self, channel: str, type: str, data: Json, *, lane: Lane | None = None, key: str | None = None
+    ) -> object:
+        """As `Publisher.publish`, but a checkpoint. Cancelled while it waits, it has published nothing."""
 
 
 class Feature(Protocol):

@@ -41,7 +41,7 @@ class OutputPump:
     limits: Limits
     buffer: OutputBuffer = field(init=False)
     closed: trio.Event = field(init=False, factory=trio.Event)
-    """Both pipes have reached their end, or were left."""
+    """Nothing is read any more: both pipes have reached their end, or were left."""
     done: trio.Event = field(init=False, factory=trio.Event)
     """Nothing is read or emitted any more."""
     failure: Exception | None = field(init=False, default=None)
@@ -65,6 +65,7 @@ class OutputPump:
                 await self._hand_on()
                 nursery.cancel_scope.cancel()
         finally:
+            self.closed.set()
             self.done.set()
 
     def leave(self) -> None:

@@ -17,7 +17,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from rtcore.errors import ProcessFailed
-from rtcore.features.feature import Publisher
+from rtcore.features.feature import PatientPublisher, Publisher
 from rtcore.features.process_output import OutputBuffer, OutputPiece
 from rtcore.features.processes import ProcessResult, stream_process
 from rtcore.features.scope import Scope, new_identifier
@@ -67,9 +67,11 @@ class Tool(Scope):
         self._publish("started", {"status": "running"})
 
     def _publish_piece(self, piece: OutputPiece) -> None:
-        data: dict[str, Json] = {"output": piece.text, "is_stderr": piece.is_stderr, "sequence": self._pieces}
+        self._publish("output", self._next_output(piece))
+
+    def _next_output(self, piece: OutputPiece) -> dict[str, Json]:
         self._pieces += 1
-        self._publish("output", data)
+        return {"output": piece.text, "is_stderr": piece.is_stderr, "sequence": self._pieces - 1}
 
     def _final_data(self, status: str) -> dict[str, Json]:
         return super()._final_data(status) | {"pieces": self._pieces}
@@ -79,15 +81,21 @@ class _ProcessTool(Tool):
     """A tool that is a process: it has started once the process has, and ends with its exit code or signal."""
 
     command: str | None = None
+    """What `tool.started` shows; None: nothing."""
     process: ProcessResult | None = None
+    """How the process ended; None until then."""
 
     def announce(self, pid: int) -> None:
         shown: dict[str, Json] = {} if self.command is None else {"command": self._text(self.command)}
         self._publish("started", {"status": "running", "pid": pid, **shown})
 
     async def emit(self, piece: OutputPiece) -> None:
-        # Not a checkpoint itself: `stream_process` makes one after each piece.
-        self._publish_piece(piece)
+        """Publish a piece; where the channel's rule is to wait for its subscribers, the process waits for them too."""
+        if isinstance(self._publisher, PatientPublisher):
+            data = self._identity | self._next_output(piece)
+            await self._publisher.publish_wait("tools", "tool.output", data)
+        else:
+            self._publish_piece(piece)
 
     def _begin(self) -> None:
         """Nothing yet: what cannot be run has never started, and only fails."""
@@ -187,6 +195,6 @@ class Tools:
 
 def _program_name(command: Sequence[str | os.PathLike[str]]) -> str:
     """The first word's last part; a command that is wrong altogether is refused later, with a message of its own."""
-    if isinstance(command, str) or not command:
+    if isinstance(command, str | bytes) or not command:
         return "process"
     return os.path.basename(os.fspath(command[0])) or "process"
