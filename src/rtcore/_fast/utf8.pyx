@@ -95,7 +95,8 @@ cpdef bint is_utf8(bytes data) except -1:
 cdef class Utf8Validator:
     """Checks one text that comes in pieces; see `rtcore._pure.utf8.Utf8Validator`."""
 
-    def __cinit__(self):
+    def __init__(self):
+        # Not `__cinit__`, which without parameters would let any arguments pass. Zeroed memory is a valid state, too.
         self.reset()
 
     cpdef bint feed(self, bytes data) except -1:

@@ -50,6 +50,25 @@ class FrameParser:
         ValueError: If `maximum_message_bytes` is outside its range.
     """
 
+    __slots__ = (
+        "_compression",
+        "_final",
+        "_length",
+        "_mask",
+        "_masked",
+        "_maximum",
+        "_maximum_compressed",
+        "_message_bytes",
+        "_message_compressed",
+        "_message_opcode",
+        "_opcode",
+        "_pending",
+        "_remaining",
+        "_rsv1",
+        "_within_frame",
+        "failure",
+    )
+
     failure: RemoteProtocolError | None
     """The violation that ended the reading; None while there was none."""
 
