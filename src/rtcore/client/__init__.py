@@ -1,1 +1,25 @@
-"""The Python client."""
+"""The Python client: `async with connect(url) as client`."""
+
+from __future__ import annotations
+
+from rtcore.client.client import Client, ClientState, ClientStatistics, Token
+from rtcore.client.connecting import connect
+from rtcore.client.events import DroppedNotice, DroppedRange, ReceivedEvent, RecoveryNotice
+from rtcore.client.feed import ChannelStart
+from rtcore.client.settings import ClientSettings
+from rtcore.client.subscription import Subscription
+
+__all__ = [
+    "ChannelStart",
+    "Client",
+    "ClientSettings",
+    "ClientState",
+    "ClientStatistics",
+    "DroppedNotice",
+    "DroppedRange",
+    "ReceivedEvent",
+    "RecoveryNotice",
+    "Subscription",
+    "Token",
+    "connect",
+]
