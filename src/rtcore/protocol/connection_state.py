@@ -119,6 +119,7 @@ class ConnectionState:
         "_parser",
         "_ping",
         "_pongs",
+        "_reading",
         "close_code",
         "close_reason",
         "close_received",
@@ -154,6 +155,7 @@ class ConnectionState:
         self._close_frame: bytes | None = None
         self._eof = False
         self._failed = False
+        self._reading = True
         self.close_code = None
         self.close_reason = ""
         self.close_received = False
@@ -174,14 +176,13 @@ class ConnectionState:
             TypeError: If `data` is not `bytes`. No bytes raise anything.
         """
         events: list[ProtocolEvent] = []
-        if self.close_received or self._failed or self._eof:
+        if not self._reading:
             return events
-        parser = self._parser
-        add = self._assembler.add
+        parser, assembler = self._parser, self._assembler
         try:
             for opcode, last, compressed, payload in parser.feed(data):
                 if opcode < _CLOSE:
-                    message = add(opcode, last, compressed, payload)
+                    message = assembler.add(opcode, last, compressed, payload)
                     if message is not None:
                         events.append(MessageReceived(opcode == _TEXT, message))
                 else:
@@ -197,6 +198,7 @@ class ConnectionState:
     def receive_eof(self) -> None:
         """The peer will send nothing more: the connection is `closed`. Idempotent."""
         self._eof = True
+        self._reading = False
         if self.close_code is None:
             self.close_code = CloseCode.ABNORMAL.value
 
@@ -293,6 +295,7 @@ class ConnectionState:
     def _receive_close(self, payload: bytes) -> CloseReceived:
         code, reason = parse_close_payload(payload)
         self.close_received = True
+        self._reading = False
         if not self.close_sent:
             self._queue_close(payload[:2])
             self.close_code = code
@@ -301,6 +304,7 @@ class ConnectionState:
 
     def _fail(self, error: RemoteProtocolError) -> ProtocolFailed:
         self._failed = True
+        self._reading = False
         reason = str(error)
         if not self.close_sent:
             self._queue_close(encode_close_payload(error.close_code, reason))
