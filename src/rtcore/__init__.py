@@ -1,7 +1,135 @@
-"""rtcore: the real-time core for Python."""
+"""
+rtcore: the real-time core for Python.
+
+    async with rtcore.open_hub() as hub, trio.open_nursery() as nursery:
+        server = await nursery.start(rtcore.serve, hub, rtcore.Settings(port=8080))
+
+Names are imported when they are first used, so that a client does not load the server, nor a server the client.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from rtcore.values.version import VERSION as __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from rtcore.application import ApplicationHub, open_hub
+    from rtcore.client.client import Client
+    from rtcore.errors import (
+        AuthenticationError,
+        ConnectionClosed,
+        ErrorCode,
+        HubClosed,
+        RequestError,
+        RtcoreError,
+        ServerError,
+        SettingsError,
+    )
+    from rtcore.hub.hub import Hub
+    from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range
+    from rtcore.hub.subscription import Subscription
+    from rtcore.server.hooks import ConnectionHooks, ConnectionInfo
+    from rtcore.server.server import Server, serve
+    from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
+    from rtcore.values.channels import Namespace, Overflow, Scope
+    from rtcore.values.events import Event, Lane
+    from rtcore.values.identity import Identity
+    from rtcore.values.limits import Limits
+    from rtcore.values.opcodes import CloseCode
+    from rtcore.values.positions import Position, Since, from_offset, from_position, last, since_timestamp, within
+
+__all__ = [
+    "ApplicationHub",
+    "AuthenticationError",
+    "AuthenticationSettings",
+    "Batch",
+    "Client",
+    "CloseCode",
+    "ConnectionClosed",
+    "ConnectionHooks",
+    "ConnectionInfo",
+    "ErrorCode",
+    "Event",
+    "HistoryPage",
+    "Hub",
+    "HubClosed",
+    "Identity",
+    "KeySettings",
+    "Lane",
+    "Limits",
+    "Namespace",
+    "Overflow",
+    "Position",
+    "PublishOutcome",
+    "Range",
+    "RequestError",
+    "RtcoreError",
+    "Scope",
+    "Server",
+    "ServerError",
+    "Settings",
+    "SettingsError",
+    "Since",
+    "Subscription",
+    "TlsSettings",
+    "__version__",
+    "connect",
+    "from_offset",
+    "from_position",
+    "last",
+    "open_hub",
+    "serve",
+    "since_timestamp",
+    "within",
+]
+
+_HOMES: Final = {
+    "rtcore.application": ("ApplicationHub", "open_hub"),
+    "rtcore.client.client": ("Client", "connect"),
+    "rtcore.errors": (
+        "AuthenticationError",
+        "ConnectionClosed",
+        "ErrorCode",
+        "HubClosed",
+        "RequestError",
+        "RtcoreError",
+        "ServerError",
+        "SettingsError",
+    ),
+    "rtcore.hub.hub": ("Hub",),
+    "rtcore.hub.results": ("Batch", "HistoryPage", "PublishOutcome", "Range"),
+    "rtcore.hub.subscription": ("Subscription",),
+    "rtcore.server.hooks": ("ConnectionHooks", "ConnectionInfo"),
+    "rtcore.server.server": ("Server", "serve"),
+    "rtcore.server.settings": ("AuthenticationSettings", "KeySettings", "Settings", "TlsSettings"),
+    "rtcore.values.channels": ("Namespace", "Overflow", "Scope"),
+    "rtcore.values.events": ("Event", "Lane"),
+    "rtcore.values.identity": ("Identity",),
+    "rtcore.values.limits": ("Limits",),
+    "rtcore.values.opcodes": ("CloseCode",),
+    "rtcore.values.positions": (
+        "Position",
+        "Since",
+        "from_offset",
+        "from_position",
+        "last",
+        "since_timestamp",
+        "within",
+    ),
+}
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'rtcore' has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -37,6 +37,10 @@ __all__ = ["Hub"]
 
 _KEY_LENGTH = 255  # as a channel name: both are identifiers that stand in memory once an event
 _DEFAULT_NAMESPACE = Namespace()
+_OWN_NAMESPACES = {
+    # Who is connected is nobody's business but the operator's, and no client may make it up.
+    "connections": Namespace(read_roles=frozenset({"admin"}), publish_roles=frozenset()),
+}
 
 
 class Hub:
@@ -57,7 +61,7 @@ class Hub:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits or Limits()
-        self.namespaces = dict(namespaces or {})
+        self.namespaces = {**_OWN_NAMESPACES, **(namespaces or {})}
         self.clock = clock
         self.access = AccessRules(self.namespaces)
         self.counters = Counters()

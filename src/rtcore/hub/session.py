@@ -15,7 +15,6 @@ from typing import Final, Protocol
 
 import trio
 
-import rtcore
 from rtcore.errors import AuthenticationError, ErrorCode, HubClosed, RequestError
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.commands import heartbeat_data, run_command
@@ -35,6 +34,7 @@ from rtcore.values.commands import Auth, Heartbeat, Refresh
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
+from rtcore.values.version import VERSION
 
 __all__ = ["PROTOCOL_NAME", "Authenticator", "Session", "SessionConnection"]
 
@@ -144,7 +144,7 @@ class Session:
         data = {
             "connection_id": self._connection.connection_id,
             "protocol": PROTOCOL_NAME,
-            "server": f"rtcore/{rtcore.__version__}",
+            "server": f"rtcore/{VERSION}",
             "authentication": self._authentication(),
             "heartbeat_seconds": self._heartbeat_seconds,
             "limits": {name: getattr(self._limits, name) for name in _LIMITS_TOLD},

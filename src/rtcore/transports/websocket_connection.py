@@ -1,10 +1,8 @@
 """
 A WebSocket connection after its handshake: the protocol's state joined to a transport, the hub and the clock.
 
-What leaves, leaves in this order: the rest of a write that the system cut short, control frames, own messages, then the
-views' slices or the backlog. So no frame is ever torn, and a reply comes before the events that follow it. Sending is
-synchronous as long as the transport takes everything; the first refusal starts a drain task, which lives only until
-nothing waits any more. An idle connection is one parked task.
+An idle connection is one parked task and one timer. The sending half is `websocket_sender`; here is what comes in, what
+is to happen by when, and how it ends.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from typing import Final
 
 import trio
 
-from rtcore._fast import join
 from rtcore.errors import ConnectionClosed, ErrorCode, RequestError
 from rtcore.hub.encoding import FrameEncoding
 from rtcore.hub.hub import Hub
@@ -30,9 +27,11 @@ from rtcore.protocol.connection_state import (
     ProtocolFailed,
 )
 from rtcore.protocol.envelope import encode_error
-from rtcore.transports.connection_timers import ConnectionTimers, Due
+from rtcore.transports.connection_timers import Due
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
+from rtcore.transports.websocket_sender import WebSocketSender
+from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
 
@@ -54,7 +53,7 @@ _ENDINGS: Final[dict[Due, tuple[CloseCode, ErrorCode | None, str]]] = {
 _CUT_SECONDS: Final = 1.0  # a connection that is cancelled still gets its close frame out, if that takes no longer
 
 
-class WebSocketConnection(Subscriber):
+class WebSocketConnection(WebSocketSender):
     """
     Args:
         hub: Where it may subscribe.
@@ -64,6 +63,8 @@ class WebSocketConnection(Subscriber):
         connection_id: Unique name for logs and statistics.
         limits: Bounds of this connection.
         traffic: Where its bytes and messages are counted.
+        opening: Bytes that leave before the first frame: the answer to the handshake.
+        early: Bytes that came after the handshake's request.
     """
 
     def __init__(
@@ -76,72 +77,40 @@ class WebSocketConnection(Subscriber):
         connection_id: str,
         limits: Limits,
         traffic: Traffic,
+        opening: bytes = b"",
+        early: bytes = b"",
     ) -> None:
-        super().__init__(
-            encoding, hub.counters, lag_events=limits.lag_events, lag_bytes=limits.lag_bytes, clock=hub.clock
-        )
-        now = trio.current_time()
-        self.connection_id = connection_id
-        self.limits = limits
-        self.timers = ConnectionTimers(limits, now, now)
-        self.ended: ConnectionClosed | None = None
-        """How it ended, once it has; the socket may still be on its way out."""
+        super().__init__(hub, transport, state, encoding, limits=limits, traffic=traffic, opening=opening)
+        self._connection_id = connection_id
+        self.identity: Identity | None = None
+        """Who is at the other end, once that is known."""
         self.on_ping: Callable[[], None] | None = None
         """Told of each ping, so that a flood of them can be counted like one of messages."""
-        self._hub = hub
-        self._transport = transport
-        self._state = state
-        self._traffic = traffic
-        self._outbox: list[bytes] = []
-        self._outbox_bytes = 0
-        self._unsent: bytes | memoryview = b""
-        self._progress: trio.Event | None = None
-        self._nursery: trio.Nursery | None = None
-        self._drain_scope: trio.CancelScope | None = None
+        self._early = early
         self._timer: Timer | None = None
-        self._left_receive = now
-        self._reading = False
-        self._gone = False
+        self._left_receive = trio.current_time()
+
+    @property
+    def connection_id(self) -> str:
+        """Unique name for logs and statistics."""
+        return self._connection_id
 
     @property
     def subscriber(self) -> Subscriber:
         """Itself: what a session gives cursors to."""
         return self
 
-    # Sending
+    def expect_authentication(self) -> None:
+        """From now on `Limits.authentication_seconds` run, until `admit_until` is called."""
+        self.timers.authenticate_by = trio.current_time() + self.limits.authentication_seconds
+        self._arm(self.timers.authenticate_by)
 
-    def send_message(self, message: bytes, *, text: bool = True) -> None:
-        """Queue a message of its own, before the next events; dropped without a word once the connection is closing."""
-        if self._state.close_sent or self.ended is not None:
-            return
-        frame = self._state.encode_message(message, text)
-        self._traffic.messages_out += 1
-        self._outbox.append(frame)
-        self._outbox_bytes += len(frame)
-        if self._reading:  # otherwise whoever is handling a message flushes after it
-            self._hub.broadcaster.mark(self)
-
-    async def send(self, message: bytes, *, text: bool = True) -> None:
-        """
-        Send a message and wait while too many bytes wait already.
-
-        Raises:
-            ConnectionClosed: If the connection is over.
-        """
-        self._check_ended()
-        self.send_message(message, text=text)
-        self.flush()
-        await self.wait_room()
-
-    async def wait_room(self) -> None:
-        """
-        Wait until less than `Limits.reply_bytes` of own messages wait to leave; a checkpoint only if it must wait.
-        """
-        while self._outbox_bytes + len(self._unsent) > self.limits.reply_bytes:
-            self._check_ended()
-            if self._progress is None:
-                self._progress = trio.Event()
-            await self._progress.wait()
+    def admit(self, identity: Identity, deadline: float) -> None:
+        """It has authenticated, until a time on Trio's clock; infinity for ever."""
+        self.identity = identity
+        self.timers.authenticate_by = math.inf
+        self.timers.expires = deadline
+        self._arm(deadline)
 
     def close(self, code: int, reason: str = "") -> None:
         """Begin the closing handshake; idempotent. The peer has `Limits.close_seconds` to answer, then it is cut."""
@@ -163,75 +132,6 @@ class WebSocketConnection(Subscriber):
         self._arm(self.timers.close_by)
         self.flush()
 
-    def flush(self) -> None:
-        """Write what is due until the transport takes no more."""
-        if self.blocked or self._gone:
-            return
-        try:
-            while data := self._next_write():
-                if not self._write(data):
-                    self.fall_behind()
-                    self._start_drain()
-                    return
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._lost(str(error))
-
-    def _write(self, data: bytes | memoryview) -> bool:
-        """Hand over bytes; returns whether more may follow at once."""
-        sent = self._transport.send_nowait(data)
-        self._traffic.bytes_out += sent
-        self._unsent = memoryview(data)[sent:] if sent < len(data) else b""
-        return not self._unsent and not self._transport.sending
-
-    def _next_write(self) -> bytes:
-        state = self._state
-        if not self._outbox and not state.control_pending:
-            return b"" if state.close_sent else self.take(self.limits.write_bytes)
-        own, self._outbox, self._outbox_bytes = self._outbox, [], 0
-        if state.close_sent:
-            return join([*own, state.take_control()])  # nothing may follow a close frame, so it comes last
-        return join([state.take_control(), *own, self.take(self.limits.write_bytes)])
-
-    def _start_drain(self) -> None:
-        self.timers.blocked_since = trio.current_time()
-        self._arm(self.timers.blocked_since + self.limits.slow_consumer_seconds)
-        if self._nursery is not None and self._drain_scope is None:
-            # Shielded, so that a close frame still leaves when the connection is cancelled; ends with the last byte, or
-            # when `_finish` has no more patience.
-            self._drain_scope = trio.CancelScope(shield=True)
-            self._nursery.start_soon(self._drain, self._drain_scope)
-
-    async def _drain(self, scope: trio.CancelScope) -> None:
-        """Write what waits, whenever the transport takes more, until nothing does."""
-        try:
-            with scope:
-                while not self._gone:
-                    await self._transport.wait_sendable()
-                    self.timers.blocked_since = trio.current_time()
-                    if self._write_waiting():
-                        break
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._lost(str(error))
-        finally:
-            self._drain_scope = None
-            self.timers.blocked_since = math.inf
-            self.catch_up()
-            self._made_progress()
-
-    def _write_waiting(self) -> bool:
-        """Write until the transport refuses; returns whether nothing waits any more."""
-        while not self._transport.sending and (data := self._unsent or self._next_write()):
-            if not self._write(data):
-                self._made_progress()
-                return False
-        return not self._transport.sending
-
-    def _made_progress(self) -> None:
-        self._hub.made_room()
-        if self._progress is not None:
-            self._progress.set()
-            self._progress = None
-
     # Receiving
 
     async def receive(self) -> list[MessageReceived]:
@@ -249,7 +149,8 @@ class WebSocketConnection(Subscriber):
         try:
             while True:
                 self._check_ended()
-                messages = self._received(await self._transport.receive_some())
+                early, self._early = self._early, b""
+                messages = self._received(early or await self._transport.receive_some())
                 if messages:
                     return messages
                 self.flush()
@@ -284,20 +185,9 @@ class WebSocketConnection(Subscriber):
     def _end(self, event: CloseReceived | ProtocolFailed) -> None:
         if isinstance(event, ProtocolFailed):
             self._traffic.errors += 1
-            logger.info("connection %s: closing with %d: %s", self.connection_id, event.code, event.reason)
+            logger.info("connection %s: closing with %d: %s", self._connection_id, event.code, event.reason)
         self.ended = self.ended or ConnectionClosed(event.code, event.reason)
         self._begin_closing()
-
-    def _lost(self, reason: str) -> None:
-        self._gone = True
-        self._unsent = b""
-        self._outbox, self._outbox_bytes = [], 0
-        self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, reason)
-        self._made_progress()
-
-    def _check_ended(self) -> None:
-        if self.ended is not None:
-            raise self.ended
 
     # Living and ending
 
@@ -385,7 +275,7 @@ class WebSocketConnection(Subscriber):
         if due is Due.SLOW_CONSUMER:
             self.counters.disconnected_slow += 1
         code, error_code, reason = _ENDINGS[due]
-        logger.info("connection %s: closing with %d: %s", self.connection_id, code, reason)
+        logger.info("connection %s: closing with %d: %s", self._connection_id, code, reason)
         if error_code is not None:
             self.send_message(encode_error(RequestError(error_code, reason), timestamp=self._clock()))
         self.close(code, reason)

@@ -23,7 +23,12 @@ __all__ = [
     "Position",
     "Since",
     "WithinSeconds",
+    "from_offset",
+    "from_position",
+    "last",
     "new_epoch",
+    "since_timestamp",
+    "within",
 ]
 
 _TEXT = re.compile(r"([a-z0-9]{1,16})-(\d{1,18})(?:\.(\d{1,18})\.(\d{1,18}))?", re.ASCII)
@@ -120,3 +125,40 @@ class LastEvents:
 
 
 Since = FromPosition | FromOffset | FromTimestamp | WithinSeconds | LastEvents
+
+
+def last(count: int) -> LastEvents:
+    """
+    The newest events, to begin a subscription with.
+
+    Raises:
+        ValueError: If `count` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    return LastEvents(count)
+
+
+def from_position(position: Position | str) -> FromPosition:
+    """
+    Everything after a position that an earlier subscription ended with, as a value or as text.
+
+    Raises:
+        ValueError: If text is not a position.
+    """
+    return FromPosition(Position.parse(position) if isinstance(position, str) else position)
+
+
+def from_offset(offset: int) -> FromOffset:
+    """Everything from an offset on, that one included."""
+    return FromOffset(offset)
+
+
+def since_timestamp(timestamp: float) -> FromTimestamp:
+    """Everything published at or after a time, in Unix seconds."""
+    return FromTimestamp(timestamp)
+
+
+def within(seconds: float) -> WithinSeconds:
+    """Everything published within the last so many seconds."""
+    return WithinSeconds(seconds)

@@ -1,0 +1,112 @@
+"""
+The hub as an application sees it: with every feature and transport joined to it, and open only while a block lasts.
+
+It stands above features and transports, which know nothing of each other; the hub itself knows neither.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+import trio_websocket
+
+from rtcore.features.processes import ProcessResult
+from rtcore.features.tasks import Task, Tasks
+from rtcore.features.tools import Tool, Tools
+from rtcore.features.workflows import Workflow, Workflows
+from rtcore.hub.hub import Hub
+from rtcore.hub.session import Authenticator
+from rtcore.transports.trio_websocket_adapter import attach
+from rtcore.values.channels import Namespace
+from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
+
+__all__ = ["ApplicationHub", "open_hub"]
+
+
+class ApplicationHub(Hub):
+    """A hub with the features at hand; `open_hub` makes and runs it."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        namespaces: Mapping[str, Namespace] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(limits=limits, namespaces=namespaces, clock=clock)
+        self.tools = Tools(self, limits=self.limits)
+        self.tasks = Tasks(self, limits=self.limits, tools=self.tools)
+        self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)
+
+    def workflow(
+        self, name: str, *, workflow_id: str | None = None, plan: int | Mapping[str, float] | None = None
+    ) -> Workflow:
+        """A block whose run is shown on channel `workflows`; see `Workflows.workflow`."""
+        return self.workflows.workflow(name, workflow_id=workflow_id, plan=plan)
+
+    def task(self, name: str, *, task_id: str | None = None, plan: int | Mapping[str, float] | None = None) -> Task:
+        """A block whose progress is shown on channel `tasks`; see `Tasks.task`."""
+        return self.tasks.task(name, task_id=task_id, plan=plan)
+
+    def tool(self, name: str, *, execution_id: str | None = None) -> Tool:
+        """A block whose output is shown on channel `tools`; see `Tools.tool`."""
+        return self.tools.tool(name, execution_id=execution_id)
+
+    async def run_process(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        *,
+        name: str | None = None,
+        show_command: bool = False,
+        check: bool = True,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+    ) -> ProcessResult:
+        """Run a command and show its output live on channel `tools`; see `Tools.run_process`."""
+        return await self.tools.run_process(
+            command, name=name, show_command=show_command, check=check, cwd=cwd, env=env, stdin=stdin
+        )
+
+    async def attach(
+        self,
+        connection: trio_websocket.WebSocketConnection,
+        *,
+        identity: Identity | None = None,
+        authenticator: Authenticator | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Serve `rtcore.v1` on a connection of a trio-websocket server until it ends; see `attach`."""
+        await attach(self, connection, identity=identity, authenticator=authenticator, limits=limits)
+
+
+@asynccontextmanager
+async def open_hub(
+    *,
+    limits: Limits | None = None,
+    namespaces: Mapping[str, Namespace] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> AsyncGenerator[ApplicationHub]:
+    """
+    A running hub.
+
+    Leaving the block ends its tasks and every subscription in this process; servers and connections over it must have
+    ended before, so open their nursery inside the block.
+
+    Args:
+        limits: Bounds on everything; by default those of `Limits`.
+        namespaces: Options by the first part of a channel's name.
+        clock: Unix seconds.
+    """
+    hub = ApplicationHub(limits=limits, namespaces=namespaces, clock=clock)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        try:
+            yield hub
+        finally:
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,86 @@
+"""
+Draining: every connection is told to come back later, not all at once, and then the server ends.
+
+The close frames are spread so that the clients, which reconnect by themselves, do not arrive together at whatever takes
+over. What has not ended when the time is up is cut.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+import trio
+
+from rtcore.hub.timeouts import TimeoutWatcher
+from rtcore.server.settings import Settings
+from rtcore.transports.websocket_connection import WebSocketConnection
+
+__all__ = ["Drain"]
+
+logger = logging.getLogger("rtcore.server")
+
+_CLOSES_PER_SECOND: Final = 200
+"""A few connections need no spreading: the jitter is no longer than this rate asks for."""
+
+
+class Drain:
+    """
+    Args:
+        settings: Deadline, jitter and close code.
+        timeouts: Where the spread close frames wait for their time.
+    """
+
+    def __init__(self, settings: Settings, timeouts: TimeoutWatcher) -> None:
+        self.requested = trio.Event()
+        """Set once the server is on its way out."""
+        self._settings = settings
+        self._timeouts = timeouts
+        self._connections: dict[WebSocketConnection, None] = {}
+        self._empty = trio.Event()
+
+    @contextmanager
+    def include(self, connection: WebSocketConnection) -> Iterator[None]:
+        """Close this connection too, should the drain begin while the block runs."""
+        self._connections[connection] = None
+        if self.requested.is_set():
+            self._close(connection, 0.0)
+        try:
+            yield
+        finally:
+            del self._connections[connection]
+            if self.requested.is_set() and not self._connections:
+                self._empty.set()
+
+    def start(self) -> None:
+        """Begin; idempotent."""
+        if self.requested.is_set():
+            return
+        self.requested.set()
+        spread = min(
+            self._settings.drain_jitter_seconds,
+            self._settings.limits.drain_seconds,
+            len(self._connections) / _CLOSES_PER_SECOND,
+        )
+        logger.info("draining %d connections over %.1f s", len(self._connections), spread)
+        now = trio.current_time()
+        for connection in self._connections:
+            # Not for secrecy: only so that the times differ.
+            self._timeouts.call_at(now + random.uniform(0, spread), partial(self._close, connection, spread))
+        if not self._connections:
+            self._empty.set()
+
+    async def finish(self) -> None:
+        """Wait until every connection has ended, or the time is up."""
+        with trio.move_on_after(self._settings.limits.drain_seconds) as scope:
+            await self._empty.wait()
+        if scope.cancelled_caught:
+            logger.warning("cutting %d connections that did not end in time", len(self._connections))
+
+    def _close(self, connection: WebSocketConnection, spread: float) -> None:
+        retry = self._settings.retry_after_seconds + random.uniform(0, spread)
+        connection.close(self._settings.drain_close_code, f"service restart; retry after {retry:.1f} s")

@@ -1,0 +1,92 @@
+"""The coming and going of connections: what an application hangs on to it, and the events that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from attrs import frozen
+
+from rtcore.errors import HubClosed, RequestError
+from rtcore.hub.hub import Hub
+from rtcore.server.reception import Upgrade
+from rtcore.transports.websocket_connection import WebSocketConnection
+from rtcore.values.identity import Identity
+
+__all__ = ["CONNECTIONS_CHANNEL", "ConnectionHooks", "ConnectionInfo", "Presence"]
+
+CONNECTIONS_CHANNEL: Final = "connections"
+"""Where `connection.connected` and `connection.disconnected` are published."""
+
+
+@frozen(kw_only=True)
+class ConnectionInfo:
+    """Who connected; the identity as it is when the hook runs."""
+
+    connection_id: str
+    address: str
+    path: str
+    identity: Identity | None
+    """None while the connection has not authenticated."""
+
+
+def _nothing(info: ConnectionInfo) -> None:
+    return None
+
+
+@frozen(kw_only=True)
+class ConnectionHooks:
+    """
+    Synchronous functions, called in the server's task of the connection.
+
+    For each connection `connected` runs once after the handshake and `disconnected` once when it is over, however it
+    ends,
+    shutdown included. What they raise closes that connection with 1011 and goes to the log.
+    """
+
+    connected: Callable[[ConnectionInfo], None] = _nothing
+    disconnected: Callable[[ConnectionInfo], None] = _nothing
+
+
+class Presence:
+    """
+    Tells hooks and channel of each connection, exactly once each way.
+
+    Args:
+        hub: Where the events are published.
+        hooks: The application's own.
+    """
+
+    def __init__(self, hub: Hub, hooks: ConnectionHooks) -> None:
+        self._hub = hub
+        self._hooks = hooks
+
+    @contextmanager
+    def announced(self, connection: WebSocketConnection, upgrade: Upgrade) -> Iterator[None]:
+        """Say that a connection is there while the block runs."""
+        self._hooks.connected(_info(connection, upgrade))
+        self._publish("connection.connected", connection)
+        try:
+            yield
+        finally:
+            self._publish("connection.disconnected", connection)
+            self._hooks.disconnected(_info(connection, upgrade))
+
+    def _publish(self, type: str, connection: WebSocketConnection) -> None:
+        identity = connection.identity
+        user = None if identity is None or identity.anonymous else identity.user
+        # At the very end, or with the hub full of channels, there is nobody to tell; the connection is not to blame.
+        with suppress(HubClosed, RequestError):
+            self._hub.publish(
+                CONNECTIONS_CHANNEL, type, {"connection_id": connection.connection_id, "user_id": user}
+            )
+
+
+def _info(connection: WebSocketConnection, upgrade: Upgrade) -> ConnectionInfo:
+    return ConnectionInfo(
+        connection_id=connection.connection_id,
+        address=upgrade.address,
+        path=upgrade.profile.path,
+        identity=connection.identity,
+    )

@@ -1,0 +1,71 @@
+"""Listening sockets, and the loop that takes connections from them."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from rtcore.errors import ServerError
+
+__all__ = ["accept_connections", "open_listeners"]
+
+logger = logging.getLogger("rtcore.listener")
+
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+"""Errors of `accept` that pass when other connections end. Source: trio's `serve_listeners`."""
+_EXHAUSTED_SECONDS: Final = 0.1
+
+
+async def open_listeners(host: str, port: int, backlog: int) -> list[trio.SocketListener]:
+    """
+    Listen on every address that the host stands for, on one port.
+
+    Args:
+        host: Address or name.
+        port: TCP port; 0: one that the system chooses.
+        backlog: Connections that the system may hold until they are accepted.
+
+    Raises:
+        ServerError: If the address cannot be listened on; the message says why.
+    """
+    try:
+        return await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+    except OSError as error:
+        raise ServerError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+
+
+async def accept_connections(
+    listener: trio.SocketListener, accepted: Callable[[socket.socket, tuple[str, int]], None]
+) -> None:
+    """
+    Hand over each connection, as a plain socket with the peer's address, until cancelled; then the listener is closed.
+
+    Args:
+        listener: Owned from now on.
+        accepted: Takes the socket; must not block.
+    """
+    async with listener:
+        while True:
+            try:
+                connected, address = await listener.socket.accept()
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    logger.error("cannot accept: %s; trying again", error.strerror)
+                    await trio.sleep(_EXHAUSTED_SECONDS)
+                    continue
+                if error.errno in (errno.EBADF, errno.ENOTSOCK):
+                    raise
+                continue  # the peer was gone before it was accepted
+            accepted(_plain(connected), (str(address[0]), int(address[1])))
+
+
+def _plain(connected: trio.socket.SocketType) -> socket.socket:
+    """The socket without Trio's wrapper: the fan-out sends on it directly."""
+    plain = socket.socket(connected.family, connected.type, connected.proto, connected.detach())
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an event must not wait for the next
+    return plain

@@ -1,0 +1,159 @@
+"""
+Reception: a connection's first bytes, up to the point where it is known what it wants.
+
+The request head is read within a deadline and limits. An upgrade at a known path becomes a WebSocket connection;
+anything
+else that is HTTP goes, unread bytes and all, to the HTTP side. A refusal is one complete HTTP response, and the
+connection
+is read to its end for a moment, since a socket closed with bytes unread takes its last answer back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import trio
+from attrs import field, frozen
+
+from rtcore.errors import AuthenticationError, HandshakeRefused
+from rtcore.protocol.compression import CompressionLevel, CompressionSettings
+from rtcore.protocol.handshake import Accepted, accept_handshake, refusal_response, wants_websocket
+from rtcore.protocol.header_grammar import HeadReader, RequestHead, parse_request_head
+from rtcore.server.admission import ConnectionPool, Permit
+from rtcore.server.authentication import Authenticator, bearer_token
+from rtcore.server.incoming import Incoming
+from rtcore.server.origins import OriginPolicy
+from rtcore.server.profiles import Profile
+from rtcore.server.proxies import ProxyTrust
+from rtcore.server.settings import Settings
+from rtcore.transports.transport import Transport
+from rtcore.values.identity import Identity
+
+__all__ = ["HttpRequest", "Reception", "Upgrade", "refuse"]
+
+logger = logging.getLogger("rtcore.reception")
+
+_REFUSAL_SECONDS: Final = 2.0  # time for the peer to read why; more would let refused connections pile up
+
+
+@frozen(kw_only=True)
+class HttpRequest:
+    """A connection for the HTTP side, with what was read of it."""
+
+    bytes_read: bytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Upgrade:
+    """A handshake that succeeded, its answer not yet written."""
+
+    profile: Profile
+    accepted: Accepted
+    identity: Identity | None
+    """None: the client has yet to authenticate in its first message."""
+    permit: Permit
+    address: str
+    """Whom the connection counts for: the peer, or the client that a trusted proxy names."""
+    early: bytes = field(repr=False)
+    """Bytes that came after the request."""
+
+
+class Reception:
+    """
+    Args:
+        settings: Limits and compression.
+        profiles: Endpoints by path.
+        pool: Room for connections.
+        origins: Which pages may connect.
+        proxies: Whose word on a client's address is taken.
+        authenticator: Verifies tokens; None: nobody needs one.
+        anonymous: Who a client without a token is, where none is needed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        profiles: Mapping[str, Profile],
+        pool: ConnectionPool,
+        origins: OriginPolicy,
+        proxies: ProxyTrust,
+        authenticator: Authenticator | None,
+        anonymous: Identity,
+    ) -> None:
+        self._settings = settings
+        self._profiles = profiles
+        self._pool = pool
+        self._origins = origins
+        self._proxies = proxies
+        self._authenticator = authenticator
+        self._anonymous = anonymous
+        level = CompressionLevel(settings.compression)
+        self._compression = None if level is CompressionLevel.NONE else CompressionSettings(level=level)
+
+    async def receive(self, incoming: Incoming) -> Upgrade | HttpRequest | None:
+        """
+        What a connection wants; None if it left or was too slow. The handshake's deadline is the caller's.
+
+        Raises:
+            HandshakeRefused: If it gets no further than this.
+        """
+        reader = HeadReader(self._settings.limits)
+        while True:
+            data = await incoming.transport.receive_some()
+            if not data:
+                return None
+            found = reader.feed(data)
+            if found is not None:
+                return self._decide(incoming, *found)
+
+    def _decide(self, incoming: Incoming, head_bytes: bytes, rest: bytes) -> Upgrade | HttpRequest:
+        head = parse_request_head(head_bytes, self._settings.limits)
+        profile = self._profiles.get(head.path)
+        if profile is None:
+            if wants_websocket(head):
+                raise HandshakeRefused(404, "there is no WebSocket endpoint at this path")
+            return HttpRequest(bytes_read=head_bytes + rest)
+        accepted = accept_handshake(head, subprotocols=profile.subprotocols, compression=self._compression)
+        peer = incoming.client[0]
+        secure = incoming.secure or self._proxies.is_secure(peer, head)
+        self._origins.check(head.get("origin"), head.get("host"), secure=secure)
+        identity = self._identify(head, profile)
+        address = self._proxies.client_address(peer, head)
+        permit = self._pool.admit(address)
+        return Upgrade(
+            profile=profile, accepted=accepted, identity=identity, permit=permit, address=address, early=rest
+        )
+
+    def _identify(self, head: RequestHead, profile: Profile) -> Identity | None:
+        if self._authenticator is None:
+            return self._anonymous
+        values = head.get_all("authorization")
+        try:
+            if len(values) > 1:
+                raise AuthenticationError("the Authorization header comes twice")
+            if values:
+                return self._authenticator.authenticate(bearer_token(values[0]))
+            if not profile.authenticates_itself:
+                raise AuthenticationError("a token is needed in the Authorization header")
+        except AuthenticationError as error:
+            raise HandshakeRefused(401, error.message, headers=(("WWW-Authenticate", "Bearer"),)) from error
+        return None
+
+
+async def refuse(transport: Transport, refused: HandshakeRefused) -> None:
+    """Write the refusal, say that nothing follows, and read until the peer has seen it; a moment at most."""
+    with trio.move_on_after(_REFUSAL_SECONDS):
+        try:
+            data = memoryview(refusal_response(refused))
+            while data:
+                data = data[transport.send_nowait(data) :]
+                if data or transport.sending:
+                    await transport.wait_sendable()
+            await transport.send_eof()
+            while await transport.receive_some():
+                pass  # thrown away: nothing that follows a refused request is looked at
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            logger.debug("refused connection is gone: %s", error)

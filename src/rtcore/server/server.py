@@ -1,0 +1,314 @@
+"""
+The server: listeners, connections, and their end in the right order.
+
+    Server.run
+      connections nursery     every connection's task           ends with the drain's deadline
+        listeners nursery     accept loops                      ends first
+
+The hub's own tasks (broadcaster, timeout watcher) and the features live outside and end last.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import trio
+from attrs import evolve
+
+from rtcore.errors import HandshakeRefused
+from rtcore.features.system_metrics import SystemMetrics
+from rtcore.hub.encoding import FrameEncoding
+from rtcore.hub.hub import Hub
+from rtcore.protocol.connection_state import ConnectionState
+from rtcore.server.admission import ConnectionPool
+from rtcore.server.authentication import Authenticator
+from rtcore.server.conversation import Converser
+from rtcore.server.draining import Drain
+from rtcore.server.figures import ServerFigures
+from rtcore.server.hooks import ConnectionHooks, Presence
+from rtcore.server.http_api import build_app
+from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
+from rtcore.server.incoming import Incoming
+from rtcore.server.listener import accept_connections, open_listeners
+from rtcore.server.origins import OriginPolicy
+from rtcore.server.profiles import EndpointHandler, Profile, echo
+from rtcore.server.proxies import ProxyTrust
+from rtcore.server.reception import HttpRequest, Reception, Upgrade, refuse
+from rtcore.server.revocation import RevocationList
+from rtcore.server.settings import Settings, check_conflicts, check_exposure
+from rtcore.server.tls import TlsContext
+from rtcore.server.violations import ViolationLedger
+from rtcore.transports.traffic import Traffic
+from rtcore.transports.websocket_connection import WebSocketConnection
+from rtcore.values.identity import ANONYMOUS
+from rtcore.values.version import VERSION
+
+__all__ = ["Server", "serve"]
+
+logger = logging.getLogger("rtcore.server")
+
+
+class Server:
+    """
+    One listening address with everything behind it.
+
+    Args:
+        hub: Where its connections subscribe and publish; it must be running.
+        settings: What the server is told.
+        hooks: Told of connections that come and go.
+        endpoints: An application's own handlers of raw WebSocket messages, by path.
+
+    Raises:
+        SettingsError: If the settings contradict each other, or would open the server to everybody unasked.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        settings: Settings | None = None,
+        *,
+        hooks: ConnectionHooks | None = None,
+        endpoints: Mapping[str, EndpointHandler] | None = None,
+    ) -> None:
+        self.hub = hub
+        self.settings = settings = settings or Settings()
+        check_conflicts(settings)
+        check_exposure(settings)
+        self.pool = ConnectionPool(settings.limits, settings.retry_after_seconds)
+        self.ledger = ViolationLedger(settings.limits)
+        self.revocations = RevocationList(clock=hub.clock)
+        self.traffic = Traffic()
+        self.addresses: tuple[tuple[str, int], ...] = ()
+        """Address and port of each listener, once it listens."""
+        authentication = settings.authentication
+        self.authenticator = (
+            None
+            if authentication is None
+            else Authenticator(authentication, revocations=self.revocations, clock=hub.clock)
+        )
+        self._tls = None if settings.tls is None else TlsContext(settings.tls)
+        self._anonymous = evolve(ANONYMOUS, roles=settings.anonymous_roles)
+        self._started_at = hub.clock()
+        self._drain = Drain(settings, hub.timeouts)
+        self._system = SystemMetrics(hub)
+        origins, proxies = OriginPolicy.of(settings), ProxyTrust(settings.trusted_proxies)
+        self._reception = Reception(
+            settings,
+            profiles={profile.path: profile for profile in self._profiles(endpoints or {})},
+            pool=self.pool,
+            origins=origins,
+            proxies=proxies,
+            authenticator=self.authenticator,
+            anonymous=self._anonymous,
+        )
+        self._bridge = BridgeConfig(limits=settings.limits, draining=self._drain.requested)
+        self._app = build_app(
+            hub,
+            self,
+            system=self._system,
+            version=VERSION,
+            limits=settings.limits,
+            authenticator=self.authenticator,
+            anonymous=self._anonymous,
+            revocations=self.revocations,
+            origins=origins,
+            proxies=proxies,
+            ledger=self.ledger,
+            metrics_public=settings.metrics_public,
+            clock=hub.clock,
+            monotonic=trio.current_time,
+        )
+        self._presence = Presence(hub, hooks or ConnectionHooks())
+        self._nursery: trio.Nursery | None = None
+
+    def _profiles(self, endpoints: Mapping[str, EndpointHandler]) -> Iterable[Profile]:
+        converser = Converser(
+            self.hub,
+            authenticator=self.authenticator,
+            revocations=self.revocations,
+            ledger=self.ledger,
+            traffic=self.traffic,
+            heartbeat_seconds=self.settings.heartbeat_seconds,
+        )
+        yield Profile(path=self.settings.path, converse=converser.converse)
+        if self.settings.echo:
+            yield Profile.of_handler("/echo", echo)
+        for path, handler in endpoints.items():
+            yield Profile.of_handler(path, handler)
+
+    # What is told of it
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self.addresses[0][1]
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine connects."""
+        host = self.settings.host
+        host = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
+        return f"{'ws' if self._tls is None else 'wss'}://{host}:{self.port}{self.settings.path}"
+
+    @property
+    def started(self) -> bool:
+        """Whether it accepts connections."""
+        return bool(self.addresses) and not self.draining
+
+    @property
+    def draining(self) -> bool:
+        """Whether it is on its way out."""
+        return self._drain.requested.is_set()
+
+    def figures(self) -> ServerFigures:
+        """A snapshot of connections and traffic."""
+        pool, traffic, ledger = self.pool.statistics(), self.traffic, self.ledger.statistics()
+        return ServerFigures(
+            started_at=self._started_at,
+            connections=pool.active,
+            connections_total=pool.total_created,
+            connections_maximum=pool.limit,
+            refused={"no_room": pool.refused},
+            messages_received=traffic.messages_in,
+            messages_sent=traffic.messages_out,
+            bytes_received=traffic.bytes_in,
+            bytes_sent=traffic.bytes_out,
+            errors=traffic.errors,
+            rate_violations=ledger.total,
+        )
+
+    # Running
+
+    async def run(self, *, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED) -> None:
+        """
+        Listen and serve until drained or cancelled; started with itself once it listens.
+
+        Cancelled, every connection still gets a close frame if that takes no longer than a second. `drain` is kinder.
+
+        Raises:
+            ServerError: If it cannot listen.
+        """
+        listeners = await open_listeners(self.settings.host, self.settings.port, self.settings.listen_backlog)
+        async with trio.open_nursery() as connections:
+            self._nursery = connections
+            async with trio.open_nursery() as accepting:
+                for listener in listeners:
+                    accepting.start_soon(accept_connections, listener, self._accepted)
+                self.addresses = tuple(_address(listener) for listener in listeners)
+                task_status.started(self)
+                await self._drain.requested.wait()
+                accepting.cancel_scope.cancel()
+            await self._drain.finish()
+            connections.cancel_scope.cancel()
+
+    def drain(self) -> None:
+        """Accept nothing more, close every connection with 1012 spread over time, and then end; idempotent."""
+        self._drain.start()
+
+    def reload(self) -> None:
+        """
+        Read certificate and keys again; connections that there are stay.
+
+        Raises:
+            SettingsError: If something cannot be read; what was read before stays in use.
+        """
+        if self._tls is not None:
+            self._tls.reload()
+        if self.authenticator is not None:
+            self.authenticator.reload()
+
+    def _accepted(self, connected: socket.socket, client: tuple[str, int]) -> None:
+        assert self._nursery is not None, "only a running server accepts"
+        self._nursery.start_soon(self._serve_socket, connected, client)
+
+    async def _serve_socket(self, connected: socket.socket, client: tuple[str, int]) -> None:
+        if self._tls is None:
+            await self.serve_incoming(Incoming.of_socket(connected, client))
+            return
+        server = connected.getsockname()
+        plain = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
+        stream = trio.SSLStream(plain, self._tls.context, server_side=True, https_compatible=True)
+        await self.serve_incoming(
+            Incoming.of_stream(stream, client=client, server=(str(server[0]), int(server[1])), secure=True),
+            prepare=stream.do_handshake,
+        )
+
+    async def serve_incoming(self, incoming: Incoming, prepare: Callable[[], object] | None = None) -> None:
+        """
+        Serve one connection from its first byte until it is gone; what goes wrong with it stays with it.
+
+        Args:
+            incoming: The connection; owned from here on.
+            prepare: Async function to await within the handshake's deadline: TLS's own handshake.
+        """
+        try:
+            wanted = await self._receive(incoming, prepare)
+            if isinstance(wanted, HttpRequest):
+                peer = HttpPeer(client=incoming.client, server=incoming.server, secure=incoming.secure)
+                await serve_http(self._app, incoming.stream(), wanted.bytes_read, config=self._bridge, peer=peer)
+            elif wanted is not None:
+                await self._serve_websocket(incoming, wanted)
+        finally:
+            incoming.transport.abort()
+            with trio.move_on_after(1, shield=True):
+                await incoming.transport.aclose()
+
+    async def _receive(self, incoming: Incoming, prepare: Callable[[], object] | None) -> Upgrade | HttpRequest | None:
+        try:
+            with trio.move_on_after(self.settings.limits.handshake_seconds):
+                if prepare is not None:
+                    await prepare()  # type: ignore[misc]
+                return await self._reception.receive(incoming)
+        except HandshakeRefused as refused:
+            logger.info("%s: refused with %d: %s", incoming.client[0], refused.status, refused)
+            await refuse(incoming.transport, refused)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as error:
+            logger.debug("%s: gone before its handshake: %s", incoming.client[0], error)
+        return None
+
+    async def _serve_websocket(self, incoming: Incoming, upgrade: Upgrade) -> None:
+        accepted, limits = upgrade.accepted, self.settings.limits
+        connection = WebSocketConnection(
+            self.hub,
+            incoming.transport,
+            ConnectionState(maximum_message_bytes=limits.message_bytes, compression=accepted.compression),
+            FrameEncoding(accepted.compression),
+            connection_id=secrets.token_hex(8),
+            limits=limits,
+            traffic=self.traffic,
+            opening=accepted.response,
+            early=upgrade.early,
+        )
+        with upgrade.permit, self._drain.include(connection):
+            await connection.run(partial(self._converse, upgrade))
+
+    async def _converse(self, upgrade: Upgrade, connection: WebSocketConnection) -> None:
+        connection.identity = upgrade.identity
+        with self._presence.announced(connection, upgrade):
+            await upgrade.profile.converse(connection, upgrade.identity)
+
+
+def _address(listener: trio.SocketListener) -> tuple[str, int]:
+    name = listener.socket.getsockname()
+    return str(name[0]), int(name[1])
+
+
+async def serve(
+    hub: Hub,
+    settings: Settings | None = None,
+    *,
+    hooks: ConnectionHooks | None = None,
+    endpoints: Mapping[str, EndpointHandler] | None = None,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """
+    Run a server; `await nursery.start(rtcore.serve, hub, settings)` returns it once it listens.
+
+    Arguments and errors are those of `Server` and `Server.run`.
+    """
+    await Server(hub, settings, hooks=hooks, endpoints=endpoints).run(task_status=task_status)
