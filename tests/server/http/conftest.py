@@ -1,0 +1,131 @@
+"""An HTTP application over a real hub, for the tests of this directory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from attrs import define, field
+from starlette.applications import Starlette
+
+from rtcore.errors import AuthenticationError
+from rtcore.hub.hub import Hub
+from rtcore.server.figures import ServerFigures
+from rtcore.server.http_api import build_app
+from rtcore.values.channels import Namespace
+from rtcore.values.events import Json
+from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
+
+PUBLISHER = Identity(user="", roles={"publisher"})
+
+
+@define(eq=False)
+class Surroundings:
+    """Doubles of everything around the application but the hub."""
+
+    started: bool = True
+    draining: bool = False
+    identities: dict[str, Identity] = field(factory=dict)
+    """By token."""
+    revoked: list[tuple[str, str]] = field(factory=list)
+    violations: list[tuple[str, str]] = field(factory=list)
+    now: float = 1_750_000_000.0
+
+    def figures(self) -> ServerFigures:
+        return ServerFigures(
+            started_at=self.now - 60, connections=3, connections_total=7, connections_maximum=1000, refused={"full": 2}
+        )
+
+    def authenticate(self, token: str) -> Identity:
+        if token not in self.identities:
+            raise AuthenticationError("not a token of this server")
+        return self.identities[token]
+
+    def revoke_token(self, token_id: str) -> int:
+        self.revoked.append(("token_id", token_id))
+        return 1
+
+    def revoke_user(self, user: str) -> int:
+        self.revoked.append(("user", user))
+        return 2
+
+    def record(self, client: str, kind: str, now: float) -> bool:
+        self.violations.append((client, kind))
+        return False
+
+    async def document(self) -> dict[str, Json]:
+        return {
+            "cpu": {"percent": 1.5, "count": 2, "load_average": [0.1, 0.2, 0.3]},
+            "memory": dict.fromkeys(("total", "available", "used", "swap_total", "swap_used"), 1) | {"percent": 2.0},
+            "disk": {"path": "/", "total": 3, "used": 2, "free": 1, "percent": 66.7}
+            | dict.fromkeys(("read_bytes_per_second", "write_bytes_per_second"), 0.0),
+            "network": dict.fromkeys(("received_bytes", "sent_bytes", "errors", "dropped"), 0)
+            | dict.fromkeys(("received_bytes_per_second", "sent_bytes_per_second"), 0.5),
+            "process": dict.fromkeys(("pid", "memory_bytes", "threads", "descriptors"), 1)
+            | {"cpu_percent": 150.0, "uptime_seconds": 60.0},
+        }
+
+    def clock(self) -> float:
+        return self.now
+
+
+@define(eq=False)
+class Api:
+    """The application, a client for it, and what is around it."""
+
+    app: Starlette
+    hub: Hub
+    around: Surroundings
+    client: httpx.AsyncClient
+
+    async def publish(self, body: Any, **headers: str) -> httpx.Response:
+        """POST /api/v1/publish."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.post("/api/v1/publish", json=body, headers=named)
+
+
+OpenApi = Callable[..., AbstractAsyncContextManager[Api]]
+
+
+@asynccontextmanager
+async def _open_api(
+    *,
+    limits: Limits | None = None,
+    identities: Mapping[str, Identity] | None = None,
+    namespaces: Mapping[str, Namespace] | None = None,
+    **more: Any,
+) -> AsyncIterator[Api]:
+    """Without `identities` nobody needs a token, and everybody may publish."""
+    around = Surroundings(identities=dict(identities or {}))
+    hub = Hub(limits=limits, namespaces=namespaces, clock=around.clock)
+    options: dict[str, Any] = {
+        "system": around,
+        "version": "1.2.3",
+        "limits": limits,
+        "authenticator": around if identities is not None else None,
+        "anonymous": PUBLISHER,
+        "revocations": around if identities is not None else None,
+        "ledger": around,
+        "clock": around.clock,
+        "monotonic": around.clock,
+    }
+    app = build_app(hub, around, **(options | more))
+    transport = httpx.ASGITransport(app, client=("192.0.2.1", 4711))
+    async with (
+        trio.open_nursery() as nursery,
+        httpx.AsyncClient(transport=transport, base_url="http://testserver") as client,
+    ):
+        await nursery.start(hub.run)
+        yield Api(app, hub, around, client)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def open_api() -> OpenApi:
+    """Opens an application; see `_open_api` for the options."""
+    return _open_api

@@ -1,0 +1,45 @@
+"""Errors over HTTP: one shape, and a status for every code."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtcore.errors import AuthenticationError, ErrorCode, RequestError
+from rtcore.protocol.json_codec import json_loads
+from rtcore.server.http_errors import HTTP_STATUS, error_response, refusal_body
+
+
+def test_every_code_has_a_status() -> None:
+    assert set(HTTP_STATUS) == set(ErrorCode)
+    assert all(400 <= status < 600 for status in HTTP_STATUS.values())
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_every_error_has_the_same_shape(code: ErrorCode) -> None:
+    response = error_response(RequestError(code, "words", retry_after=0.2, field="a[0]"))
+    assert response.status_code == HTTP_STATUS[code]
+    assert json_loads(bytes(response.body), 3) == {
+        "error": {
+            "code": code.value,
+            "message": "words",
+            "transient": RequestError(code, "").transient,
+            "retry_after": 0.2,
+            "field": "a[0]",
+        }
+    }
+    assert response.headers["retry-after"] == "1", "whole seconds, rounded up"
+
+
+def test_a_challenge_comes_with_every_401() -> None:
+    """Source: RFC 9110, section 15.5.2; RFC 6750, section 3."""
+    missing = error_response(RequestError(ErrorCode.AUTHENTICATION_REQUIRED, "a token is needed"))
+    wrong = error_response(AuthenticationError("no", code=ErrorCode.TOKEN_EXPIRED))
+    assert missing.headers["www-authenticate"] == 'Bearer realm="rtcore"'
+    assert wrong.headers["www-authenticate"] == 'Bearer realm="rtcore", error="invalid_token"'
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 505])
+def test_a_refusal_by_status_alone_has_the_shape_too(status: int) -> None:
+    document = json_loads(refusal_body(status), 3)
+    assert isinstance(document, dict)
+    assert set(document["error"]) == {"code", "message", "transient", "retry_after", "field"}  # type: ignore[arg-type]
