@@ -126,12 +126,15 @@ def test_key_set_verifies_tokens_by_kid(key_folder: Path, key_set: Any) -> None:
     assert issue_token(settings, user="ann", private_key=key_folder / "ES256.pem")
 
 
-def test_key_set_may_hold_secrets_of_full_length(key_set: Any) -> None:
+def test_key_set_may_hold_secrets_of_full_length(key_set: Any, tmp_path: Path) -> None:
     """A short one is refused there as everywhere."""
     text = base64.urlsafe_b64encode(SECRET.encode()).decode().rstrip("=")
     (key,) = load_keys({"main": KeySettings(algorithm="HS256", key_set=key_set([{"kty": "oct", "k": text}]))})
     assert key.material == SECRET.encode()
     assert SECRET not in repr(key)
+    settings = AuthenticationSettings(keys={"main": KeySettings(algorithm="HS256", key_set=tmp_path / "keys.json")})
+    with pytest.raises(SettingsError, match="tokens cannot be signed with a key set"):
+        issue_token(settings, user="ann")
     short = fault(algorithm="HS256", key_set=key_set([{"kty": "oct", "k": "AAAA"}]))
     assert "expected a secret of at least 32 bytes, got 3 bytes" in short
 

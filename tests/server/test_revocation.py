@@ -10,6 +10,7 @@ from attrs import define
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.server.revocation import RevocationList
+from rtcore.server.settings import AuthenticationSettings, KeySettings
 from rtcore.values.identity import ANONYMOUS, Identity
 
 
@@ -33,6 +34,18 @@ def clock() -> Clock:
 @pytest.fixture
 def revocations(clock: Clock) -> RevocationList:
     return RevocationList(clock=clock, maximum=3, keep_seconds=100, leeway_seconds=10)
+
+
+def test_list_takes_its_bounds_from_settings(clock: Clock) -> None:
+    """Size, time kept, leeway."""
+    settings = AuthenticationSettings(
+        keys={"main": KeySettings(algorithm="HS256", secret="x" * 32)},
+        revocations=7,
+        revocation_seconds=8,
+        leeway_seconds=9,
+    )
+    made = RevocationList.of(settings, clock=clock)
+    assert (made.maximum, made.keep_seconds, made.leeway_seconds, made.clock) == (7, 8, 9, clock)
 
 
 def test_token_is_revoked_by_its_id_alone(revocations: RevocationList) -> None:

@@ -49,7 +49,11 @@ def test_settings_work_without_any_argument_and_listen_on_loopback() -> None:
         ({"compression": "zip"}, 'compression: expected one of "none", "fast", "default", "best", got "zip"'),
         ({"drain_close_code": 1006}, "expected 1001, 1012, 1013 or a code from 4000 to 4999, got 1006"),
         ({"heartbeat_seconds": float("nan")}, "heartbeat_seconds: expected a number over 0, got nan"),
-        ({"namespaces": {"a:b": Namespace()}}, "a table of namespaces, their names without a colon"),
+        ({"namespaces": {"a:b": Namespace()}}, "each name that of a channel and without a colon, got a table"),
+        ({"namespaces": {"a b": Namespace()}}, "each name that of a channel and without a colon, got a table"),
+        ({"namespaces": {"a": 5}}, "each name that of a channel and without a colon, got a table"),
+        ({"namespaces": ["a"]}, "each name that of a channel and without a colon, got a list"),
+        ({"namespaces": object()}, "got object"),
     ],
 )
 def test_wrong_value_in_code_is_refused_by_name(arguments: dict[str, object], message: str) -> None:

@@ -47,7 +47,7 @@ def shown_default(field: attrs.Attribute[Any]) -> str:
     default = field.default
     if default is attrs.NOTHING:
         return "required"
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, which attrs types as a function
+    if default is not None and hasattr(default, "factory"):
         return "none" if default.factory is dict else "its defaults"
     if isinstance(default, Enum):
         default = default.value

@@ -93,6 +93,7 @@ def test_every_fault_of_a_file_has_its_line(write: Write) -> None:
         """
         port = "80"
         origins = ["https://a.example", 5]
+        log_level = 5
         prot = 80
         echo = 1
         tls = "yes"
@@ -116,6 +117,7 @@ def test_every_fault_of_a_file_has_its_line(write: Write) -> None:
         "$.limits.history_seconds: expected a number over 0, got inf",
         "$.limits.message_bytes: expected a whole number of at least 1, got 1.0",
         '$.limits.messages_per_second: expected a number over 0, got "fast"',
+        '$.log_level: expected one of "debug", "info", "warning", "error", got 5',
         "$.namespaces.chat.history_events: expected a whole number of at least 0, got -1",
         '$.namespaces.chat.overflow: expected one of "drop_oldest", "wait", "conflate", "disconnect", got "never"',
         '$.namespaces.chat.read_roles: expected a list, got "admin"',

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from attrs import define, field, frozen
 
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.server.settings import AuthenticationSettings
 from rtcore.values.identity import Identity
 
 __all__ = ["RevocationList", "RevocationStatistics"]
@@ -66,6 +67,16 @@ class RevocationList:
     _by_user: dict[str, set[_Tracked]] = field(factory=dict, init=False)
     _tracked: int = field(default=0, init=False)
     _cancelled: int = field(default=0, init=False)
+
+    @classmethod
+    def of(cls, settings: AuthenticationSettings, *, clock: Callable[[], float] = time.time) -> RevocationList:
+        """An empty list with the bounds that settings ask for."""
+        return cls(
+            maximum=settings.revocations,
+            keep_seconds=settings.revocation_seconds,
+            leeway_seconds=settings.leeway_seconds,
+            clock=clock,
+        )
 
     def revoke_token(self, token_id: str, *, expires_at: float | None = None) -> int:
         """

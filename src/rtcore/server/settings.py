@@ -184,7 +184,8 @@ class Settings:
     limits: Limits = field(default=Factory(Limits), validator=validators.instance_of(Limits))
     """The bounds of every connection, channel and request."""
     namespaces: Mapping[str, Namespace] = field(
-        factory=dict, validator=Rule("a table of namespaces, their names without a colon", _is_namespaces)
+        factory=dict,
+        validator=Rule("a table of namespaces, each name that of a channel and without a colon", _is_namespaces),
     )
     """Options of the channels whose names begin with the table's name."""
     authentication: AuthenticationSettings | None = field(
