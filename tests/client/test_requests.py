@@ -81,3 +81,21 @@ async def test_requests_keep_under_the_servers_rate_limit(server: Any, autojump_
         for _ in range(27):
             await peer.published()
         assert trio.current_time() - begin >= 1.9  # 9 at once, the other 18 at 9 a second
+
+
+async def test_refusal_that_names_no_request_is_taken_for_the_oldest(server: Any, autojump_clock: Any) -> None:
+    """Over its rate limit a server does not read the message, and so cannot name it."""
+    async with connecting(server) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(client.publish, "tasks", "a")
+        peer = await server.accept()
+        await peer.expect("publish")
+        await peer.send("error", {"code": "limit.rate", "message": "no", "transient": True, "retry_after": 1})
+        await peer.published()
+
+
+async def test_data_that_json_cannot_carry_is_refused_before_it_is_sent(server: Any, autojump_clock: Any) -> None:
+    async with connecting(server) as client:
+        for data in (float("nan"), object()):
+            with pytest.raises(RequestError) as caught:
+                await client.publish("tasks", "a", data)
+            assert caught.value.code is ErrorCode.MALFORMED

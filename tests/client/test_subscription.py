@@ -215,3 +215,14 @@ async def test_consumer_that_awaits_a_reply_between_events_is_not_locked_out(ser
             nursery.start_soon(peer.published)
             await client.publish("tasks", "a")
             assert len({(await events.receive()).offset for _ in range(50)}) == 50
+
+
+async def test_subscription_that_the_server_ends_by_itself_raises(server: Any, autojump_clock: Any) -> None:
+    async with connecting(server) as client, trio.open_nursery() as nursery:
+        peer = await server.accept()
+        nursery.start_soon(peer.subscribed, "e-0")
+        async with client.subscribe("tasks") as events:
+            await peer.send("unsubscribed", {"channels": ["tasks"], "reason": "access.denied"})
+            with pytest.raises(RequestError) as caught:
+                await events.receive()
+            assert caught.value.code is ErrorCode.DENIED

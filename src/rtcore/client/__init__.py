@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rtcore.client.client import Client, ClientState, ClientStatistics, Token
-from rtcore.client.connecting import connect
+from rtcore.client.client import connect
 from rtcore.client.events import DroppedNotice, DroppedRange, ReceivedEvent, RecoveryNotice
 from rtcore.client.feed import ChannelStart
+from rtcore.client.reconnecting import Client, ClientState, ClientStatistics, Token
 from rtcore.client.settings import ClientSettings
 from rtcore.client.subscription import Subscription
 

@@ -230,6 +230,8 @@ class ClientConnection:
             self._welcomed.set()
         elif isinstance(message.get("id"), str):
             self.outbox.answer(message["id"], object_of(message), None)
+        elif message["type"] == "unsubscribed":
+            self._lose(object_of(message).get("channels"))
         elif message["type"] in ("heartbeat", "connection.heartbeat"):
             self._settle(object_of(message).get("positions"))
 
@@ -254,10 +256,18 @@ class ClientConnection:
             if isinstance(position, str) and (feed := self.feeds.get(channel)) is not None:
                 feed.accept_position(channel, position)
 
+    def _lose(self, channels: object) -> None:
+        """The server ended subscriptions by itself: a new token no longer allows them."""
+        for channel in channels if isinstance(channels, list) else ():
+            if (feed := self.feeds.get(channel)) is not None:
+                feed.fail(RequestError(ErrorCode.DENIED, f"the server ended the subscription to {channel}"))
+
     def _refuse(self, message: Message) -> None:
         error = decode_error(object_of(message))
         if isinstance(message.get("id"), str):
             self.outbox.answer(message["id"], None, error)
+        elif error.code is ErrorCode.RATE:
+            self.outbox.refuse_oldest(error)
         else:
             _log.warning("the server reports %s: %s", error.code.value, error.message)
 

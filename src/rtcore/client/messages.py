@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
 from rtcore.client.events import DroppedNotice, DroppedRange, ReceivedEvent, dropped_notice
-from rtcore.errors import AuthenticationError, ErrorCode, LocalProtocolError, RemoteProtocolError, RequestError
+from rtcore.errors import AuthenticationError, ErrorCode, RemoteProtocolError, RequestError
 from rtcore.hub.results import Batch, PublishOutcome
+from rtcore.protocol.json_codec import json_dumps, json_loads
 from rtcore.values.events import Json, Lane, format_timestamp, parse_timestamp
 from rtcore.values.positions import (
     FromOffset,
@@ -40,6 +39,7 @@ Message = dict[str, Any]  # Any: JSON from a peer, whose fields are checked one 
 _AUTHENTICATION_CODES: Final = frozenset(
     {ErrorCode.AUTHENTICATION_FAILED, ErrorCode.TOKEN_EXPIRED, ErrorCode.TOKEN_REVOKED}
 )
+_DEPTH: Final = 256  # well above what any server lets through in an event, and below what could exhaust the stack
 _LANES: Final = {lane.name.lower(): lane for lane in Lane}
 
 
@@ -48,15 +48,12 @@ def encode_message(kind: str, data: Mapping[str, Json], identifier: str | None =
     One message as JSON text.
 
     Raises:
-        LocalProtocolError: If `data` holds what JSON cannot carry.
+        RequestError: `request.malformed` if `data` holds what JSON cannot carry.
     """
     message: dict[str, object] = {"type": kind, "data": data}
     if identifier is not None:
         message["id"] = identifier
-    try:
-        return orjson.dumps(message).decode()
-    except TypeError as error:
-        raise LocalProtocolError(f"the data of `{kind}` cannot be written as JSON: {error}") from error
+    return json_dumps(message, field="data").decode()
 
 
 def decode_message(text: str | bytes) -> Message:
@@ -67,9 +64,9 @@ def decode_message(text: str | bytes) -> Message:
         RemoteProtocolError: If it is anything else.
     """
     try:
-        message = orjson.loads(text)
-    except ValueError as error:
-        raise RemoteProtocolError("the server sent a message that is not JSON", close_code=1007) from error
+        message = json_loads(text.encode() if isinstance(text, str) else text, _DEPTH)
+    except RequestError as error:
+        raise RemoteProtocolError(f"the server sent a message that is no good: {error.message}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise RemoteProtocolError("the server sent a message without a type")
     return message

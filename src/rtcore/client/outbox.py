@@ -26,6 +26,8 @@ class Request:
     """Whether it is sent again on the next connection if this one ends before its reply; otherwise it fails."""
     on_reply: Callable[[Message], None] | None = None
     """Called by the reader, before it reads on, with the `data` of a reply that is no error."""
+    sent: bool = field(default=False, init=False)
+    """Whether it has left on the present connection."""
     done: trio.Event = field(factory=trio.Event, init=False)
     reply: Message = field(factory=dict, init=False)
     error: Exception | None = field(default=None, init=False)
@@ -88,8 +90,7 @@ class Outbox:
         Add a request; `urgent` ones go with the control messages, and are not resent.
 
         Raises:
-            LocalProtocolError: If `data` holds what JSON cannot carry.
-            RequestError: If the message is longer than the server takes.
+            RequestError: If the message is longer than the server takes, or `data` holds what JSON cannot carry.
             Exception: What `fail_all` was called with, if it was.
         """
         if self._end is not None:
@@ -101,6 +102,7 @@ class Outbox:
         request = Request(identifier, text, resend and not urgent, on_reply)
         self.requests[identifier] = request
         if urgent:
+            request.sent = True
             self._control.append(request.text)
         else:
             self._unsent.append(request)
@@ -132,6 +134,17 @@ class Outbox:
         if request is not None:
             request.finish(reply, error)
 
+    def refuse_oldest(self, error: RequestError) -> None:
+        """
+        Answer a refusal that names no request: the server did not read the message, because it came too fast.
+
+        It deals with messages in their order, so the oldest that was sent is meant. If it was a message without a reply
+        instead, that request is sent again although it was carried out: at least once, as always.
+        """
+        oldest = next((request for request in self.requests.values() if request.sent), None)
+        if oldest is not None:
+            self.answer(oldest.identifier, None, error)
+
     def connected(self, rate: float | None, burst: int | None) -> None:
         """
         Requests may leave.
@@ -151,6 +164,7 @@ class Outbox:
         self._unsent.clear()
         for request in list(self.requests.values()):
             if request.resend:
+                request.sent = False
                 self._unsent.append(request)
             else:
                 self.answer(request.identifier, None, error)
@@ -192,4 +206,6 @@ class Outbox:
     def _take(self) -> str:
         if self._pace is not None:
             self._pace.take(trio.current_time())
-        return self._unsent.popleft().text
+        request = self._unsent.popleft()
+        request.sent = True
+        return request.text
