@@ -16,7 +16,7 @@ from rtcore.values.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from rtcore.application import ApplicationHub, open_hub
-    from rtcore.client.client import Client
+    from rtcore.client import Client, connect
     from rtcore.errors import (
         AuthenticationError,
         ConnectionClosed,
@@ -87,7 +87,7 @@ __all__ = [
 
 _HOMES: Final = {
     "rtcore.application": ("ApplicationHub", "open_hub"),
-    "rtcore.client.client": ("Client", "connect"),
+    "rtcore.client": ("Client", "connect"),
     "rtcore.errors": (
         "AuthenticationError",
         "ConnectionClosed",
@@ -123,6 +123,7 @@ _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in name
 
 
 def __getattr__(name: str) -> object:
+    """Import a public name from its home."""
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'rtcore' has no attribute {name!r}")
@@ -132,4 +133,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
+    """The public names."""
     return sorted(__all__)

@@ -26,6 +26,7 @@ FLOORS = {
     "transports": 5,
     "client": 5,
     "features": 6,
+    "application": 7,
     "server": 7,
     "cli": 8,
     "tui": 8,

@@ -2,15 +2,14 @@
 The hub: where events come in and find those who want them.
 
 Everything but waiting is synchronous: between two checkpoints nothing changes, so nothing is locked. The hub is used
-from
-the thread of its Trio run; other threads go through `trio.from_thread`.
+from the thread of its Trio run; other threads go through `trio.from_thread`.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -18,24 +17,25 @@ import trio
 from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.hub.access import AccessRules
 from rtcore.hub.broadcaster import Broadcaster
-from rtcore.hub.channel import Channel, Spread
+from rtcore.hub.channel import Channel
 from rtcore.hub.counters import Counters
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
+from rtcore.hub.publication import check_publication, outcome_of
 from rtcore.hub.replay import read_history
 from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range, Subscribed
 from rtcore.hub.statistics import ChannelStatistics, HubStatistics
+from rtcore.hub.statistics_collection import channel_statistics, collect_statistics
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.subscription import Subscription
 from rtcore.hub.timeouts import TimeoutWatcher
 from rtcore.protocol.envelope import encode_event_body
 from rtcore.values.channels import Namespace, Overflow, check_channel_name, namespace_of
-from rtcore.values.events import Event, Json, Lane, check_event_type, default_lane
+from rtcore.values.events import Event, Json, Lane, default_lane
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position, Since
 
 __all__ = ["Hub"]
 
-_KEY_LENGTH = 255  # as a channel name: both are identifiers that stand in memory once an event
 _DEFAULT_NAMESPACE = Namespace()
 _OWN_NAMESPACES = {
     # Who is connected is nobody's business but the operator's, and no client may make it up.
@@ -93,7 +93,7 @@ class Hub:
         """
         self._check_open()
         there = self._channel(channel)
-        _check_publication(type, key, self.limits)
+        check_publication(type, key, self.limits)
         log = there.log
         timestamp = max(self.clock(), log.last_timestamp)
         offset = log.newest + 1
@@ -117,7 +117,7 @@ class Hub:
         self._channels.move_to_end(channel)
         self.counters.published += 1
         self.counters.count_type(type, self.limits.event_types)
-        return _outcome(event, there.append(event, self.broadcaster.appended))
+        return outcome_of(event, there.append(event, self.broadcaster.appended))
 
     async def publish_wait(
         self, channel: str, type: str, data: Json, *, lane: Lane | None = None, key: str | None = None
@@ -302,39 +302,11 @@ class Hub:
 
     def statistics(self) -> HubStatistics:
         """A snapshot of the hub."""
-        counters, subscribers = self.counters, self._subscribers
-        return HubStatistics(
-            channels=len(self._channels),
-            views=sum(len(there.views) for there in self._channels.values()),
-            subscribers=len(subscribers),
-            subscriptions=sum(len(subscriber.cursors) for subscriber in subscribers),
-            published=counters.published,
-            delivered=counters.delivered,
-            dropped=counters.dropped,
-            conflated=counters.conflated,
-            replayed=counters.replayed,
-            disconnected_slow=counters.disconnected_slow,
-            behind=sum(subscriber.blocked for subscriber in subscribers),
-            backlog_events=sum(subscriber.backlog.waiting for subscriber in subscribers),
-            backlog_bytes=sum(subscriber.backlog.bytes for subscriber in subscribers),
-            history_events=sum(len(there.log) for there in self._channels.values()),
-            history_bytes=sum(there.log.bytes for there in self._channels.values()),
-            events_by_type=dict(counters.events_by_type),
-            latency=counters.latency.snapshot(),
-            timers=len(self.timeouts),
-        )
+        return collect_statistics(self.counters, self._channels.values(), self._subscribers, timers=len(self.timeouts))
 
-    def channels(self) -> Iterable[ChannelStatistics]:
+    def channels(self) -> list[ChannelStatistics]:
         """A snapshot of each channel, least recently published first."""
-        for there in self._channels.values():
-            yield ChannelStatistics(
-                name=there.name,
-                position=Position.at(there.log.epoch, there.log.newest),
-                subscribers=there.subscribers,
-                views=len(there.views),
-                history_events=len(there.log),
-                history_bytes=there.log.bytes,
-            )
+        return [channel_statistics(there) for there in self._channels.values()]
 
     # Running
 
@@ -388,26 +360,3 @@ class Hub:
             )
         # Its history goes with it; a later channel of this name has a new epoch, so that nobody mistakes the two.
         del self._channels[idle]
-
-
-def _check_publication(type: str, key: str | None, limits: Limits) -> None:
-    try:
-        check_event_type(type, limits.type_length)
-    except ValueError as error:
-        raise RequestError(ErrorCode.MALFORMED, str(error), field="data.type") from error
-    if key is not None and not 0 < len(key) <= _KEY_LENGTH:
-        raise RequestError(
-            ErrorCode.MALFORMED, f"key must have 1 to {_KEY_LENGTH} characters, not {len(key)}", field="data.key"
-        )
-
-
-def _outcome(event: Event, spread: Spread) -> PublishOutcome:
-    return PublishOutcome(
-        channel=event.channel,
-        offset=event.offset,
-        position=event.position,
-        matched=spread.matched,
-        sent=spread.matched - spread.queued - spread.dropped,
-        queued=spread.queued,
-        dropped=spread.dropped,
-    )

@@ -62,10 +62,13 @@ class Subscription(Subscriber):
             if not self.blocked:
                 self.fall_behind()
             return
+        events: list[Event] = []
         for cursor in self.cursors.values():
-            for entry in cursor.view.entries(cursor.next, cursor.view.due):
-                self._ready.append((entry.event, entry.event.position))
+            events += (entry.event for entry in cursor.view.entries(cursor.next, cursor.view.due))
             cursor.next = max(cursor.next, cursor.view.due)
+        if len(self.cursors) > 1:  # channels have no common order, but a reader expects what happened first to come first
+            events.sort(key=lambda event: event.timestamp)
+        self._ready.extend((event, event.position) for event in events)
         self.counters.delivered += len(self._ready)
         if self._ready or self.backlog:
             self._wake()

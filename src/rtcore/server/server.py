@@ -20,7 +20,7 @@ from functools import partial
 import trio
 from attrs import evolve
 
-from rtcore.errors import HandshakeRefused
+from rtcore.errors import HandshakeRefused, SettingsError
 from rtcore.features.system_metrics import SystemMetrics
 from rtcore.hub.encoding import FrameEncoding
 from rtcore.hub.hub import Hub
@@ -28,6 +28,7 @@ from rtcore.protocol.connection_state import ConnectionState
 from rtcore.server.admission import ConnectionPool
 from rtcore.server.authentication import Authenticator
 from rtcore.server.conversation import Converser
+from rtcore.server.demo import run_demo
 from rtcore.server.draining import Drain
 from rtcore.server.figures import ServerFigures
 from rtcore.server.hooks import ConnectionHooks, Presence
@@ -40,7 +41,8 @@ from rtcore.server.profiles import EndpointHandler, Profile, echo
 from rtcore.server.proxies import ProxyTrust
 from rtcore.server.reception import HttpRequest, Reception, Upgrade, refuse
 from rtcore.server.revocation import RevocationList
-from rtcore.server.settings import Settings, check_conflicts, check_exposure
+from rtcore.server.settings import Settings
+from rtcore.server.settings_check import check_settings
 from rtcore.server.tls import TlsContext
 from rtcore.server.violations import ViolationLedger
 from rtcore.transports.traffic import Traffic
@@ -77,15 +79,19 @@ class Server:
     ) -> None:
         self.hub = hub
         self.settings = settings = settings or Settings()
-        check_conflicts(settings)
-        check_exposure(settings)
+        for warning in check_settings(settings):
+            logger.warning("%s", warning)
         self.pool = ConnectionPool(settings.limits, settings.retry_after_seconds)
         self.ledger = ViolationLedger(settings.limits)
-        self.revocations = RevocationList(clock=hub.clock)
+        authentication = settings.authentication
+        self.revocations = (
+            RevocationList(clock=hub.clock)
+            if authentication is None
+            else RevocationList.of(authentication, clock=hub.clock)
+        )
         self.traffic = Traffic()
         self.addresses: tuple[tuple[str, int], ...] = ()
         """Address and port of each listener, once it listens."""
-        authentication = settings.authentication
         self.authenticator = (
             None
             if authentication is None
@@ -199,6 +205,8 @@ class Server:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(accept_connections, listener, self._accepted)
+                if self.settings.demo:
+                    await connections.start(run_demo, self.hub)
                 self.addresses = tuple(_address(listener) for listener in listeners)
                 task_status.started(self)
                 await self._drain.requested.wait()
@@ -217,10 +225,15 @@ class Server:
         Raises:
             SettingsError: If something cannot be read; what was read before stays in use.
         """
-        if self._tls is not None:
-            self._tls.reload()
-        if self.authenticator is not None:
-            self.authenticator.reload()
+        faults: list[str] = []
+        for part in (self._tls, self.authenticator):
+            try:
+                if part is not None:
+                    part.reload()
+            except SettingsError as error:  # one bad file must not keep the others from being read
+                faults.append(str(error))
+        if faults:
+            raise SettingsError("\n".join(faults))
 
     def _accepted(self, connected: socket.socket, client: tuple[str, int]) -> None:
         assert self._nursery is not None, "only a running server accepts"

@@ -87,6 +87,7 @@ class WebSocketConnection(WebSocketSender):
         self.on_ping: Callable[[], None] | None = None
         """Told of each ping, so that a flood of them can be counted like one of messages."""
         self._early = early
+        self._last_word: CloseReceived | ProtocolFailed | None = None
         self._timer: Timer | None = None
         self._left_receive = trio.current_time()
 
@@ -148,7 +149,7 @@ class WebSocketConnection(WebSocketSender):
         self._reading = True
         try:
             while True:
-                self._check_ended()
+                self._check_last_word()
                 early, self._early = self._early, b""
                 messages = self._received(early or await self._transport.receive_some())
                 if messages:
@@ -177,17 +178,21 @@ class WebSocketConnection(WebSocketSender):
                 if self.on_ping is not None:
                     self.on_ping()
             elif isinstance(event, CloseReceived | ProtocolFailed):
-                self._end(event)
+                self._last_word = event
         self._traffic.messages_in += len(messages)
         self.timers.received(trio.current_time(), message=bool(messages))
         return [] if closing else messages
 
-    def _end(self, event: CloseReceived | ProtocolFailed) -> None:
-        if isinstance(event, ProtocolFailed):
-            self._traffic.errors += 1
-            logger.info("connection %s: closing with %d: %s", self._connection_id, event.code, event.reason)
-        self.ended = self.ended or ConnectionClosed(event.code, event.reason)
-        self._begin_closing()
+    def _check_last_word(self) -> None:
+        """The peer's last word takes effect once the messages before it were handled, and answered."""
+        if self._last_word is not None:
+            event, self._last_word = self._last_word, None
+            if isinstance(event, ProtocolFailed):
+                self._traffic.errors += 1
+                logger.info("connection %s: closing with %d: %s", self._connection_id, event.code, event.reason)
+            self.ended = self.ended or ConnectionClosed(event.code, event.reason)
+            self._begin_closing()
+        self._check_ended()
 
     # Living and ending
 

@@ -79,7 +79,7 @@ class WebSocketSender(Subscriber):
 
     def send_message(self, message: bytes, *, text: bool = True) -> None:
         """Queue a message of its own, before the next events; dropped without a word once the connection is closing."""
-        if self._state.close_sent or self.ended is not None:
+        if self.ended is not None or self._state.close_taken:
             return
         frame = self._state.encode_message(message, text)
         self._traffic.messages_out += 1
@@ -135,9 +135,11 @@ class WebSocketSender(Subscriber):
         if not self._outbox and not state.control_pending:
             return b"" if state.close_sent else self.take(self.limits.write_bytes)
         own, self._outbox, self._outbox_bytes = self._outbox, [], 0
-        if state.close_sent:
-            return join([*own, state.take_control()])  # nothing may follow a close frame, so it comes last
-        return join([state.take_control(), *own, self.take(self.limits.write_bytes)])
+        if not state.close_sent:
+            return join([state.take_control(), *own, self.take(self.limits.write_bytes)])
+        # Nothing may follow a close frame, so it comes last: after the answers to what came before the peer's last word.
+        close = state.take_control() if self.ended is not None else b""
+        return join([state.take_control(close=False), *own, close])
 
     def _start_drain(self) -> None:
         self.timers.blocked_since = trio.current_time()
