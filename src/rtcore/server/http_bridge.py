@@ -27,6 +27,7 @@ from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp
 
 from rtcore.server.http_applications import ApplicationTasks
+from rtcore.server.http_errors import refusal_body
 from rtcore.server.http_protocol import BoundedH11Protocol
 from rtcore.values.limits import Limits
 
@@ -34,6 +35,8 @@ __all__ = ["BridgeConfig", "HttpPeer", "serve_http"]
 
 _RECEIVE_BYTES = 16 * 1024
 # Not larger: h11 bounds a head only between two receives, so this is what a head can exceed its limit by.
+
+_REFUSAL_SECONDS = 1.0  # more, and connections that there is no room for would pile up
 
 logger = logging.getLogger("rtcore.http")
 
@@ -55,6 +58,8 @@ class BridgeConfig:
     limits: Limits = field(factory=Limits)
     draining: trio.Event = field(factory=trio.Event)
     """Once set, every reply is its connection's last, and idle connections end."""
+    open_connections: set[object] = field(factory=set, init=False)
+    """The HTTP connections there are; bounded by `Limits.http_connections`."""
     _hypercorn: Config = field(init=False)
 
     @_hypercorn.default
@@ -100,10 +105,24 @@ async def serve_http(
     Cancelling it cuts the connection at once. Errors of the connection end it without being raised.
     """
     connection = _Connection(app=app, stream=stream, config=config, peer=peer or HttpPeer())
+    full = len(config.open_connections) >= config.limits.http_connections
+    config.open_connections.add(connection)
     try:
-        await connection.run(head)
+        await (_refuse(stream) if full else connection.run(head))
     finally:
+        config.open_connections.discard(connection)
         await trio.aclose_forcefully(stream)
+
+
+async def _refuse(stream: trio.abc.Stream) -> None:
+    body = refusal_body(503)
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with trio.move_on_after(_REFUSAL_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        await stream.send_all(head.encode() + body)
+        await stream.aclose()
 
 
 @define(eq=False)

@@ -67,6 +67,7 @@ _REFUSALS: Final[Mapping[int, tuple[ErrorCode, str]]] = MappingProxyType(
         431: (ErrorCode.TOO_LARGE, "the request head is larger than limits.request_head_bytes or request_headers"),
         500: (ErrorCode.INTERNAL, "the request failed on the server"),
         501: (ErrorCode.MALFORMED, "the transfer coding is not supported"),
+        503: (ErrorCode.BUSY, "limits.http_connections are open"),
         505: (ErrorCode.MALFORMED, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
     }
 )

@@ -260,7 +260,7 @@ def _history_parameters(limits: Limits) -> list[Json]:
             "name": "where",
             "in": "query",
             "description": 'A filter, as in the WebSocket\'s `subscribe`, such as `{"task_id":"t1"}`.',
-            "content": {"application/json": {"schema": {"type": "object"}}},
+            "content": {"application/json": {"schema": reference("Filter")}},
         }
     )
     return parameters

@@ -6,6 +6,7 @@ from rtcore.errors import ErrorCode
 from rtcore.hub.results import PublishOutcome
 from rtcore.server.http_publish import KEY_LENGTH, LANES
 from rtcore.server.http_revoke import REVOKED_NAME_LENGTH
+from rtcore.server.openapi_filter import filter_schema
 from rtcore.values.channels import CHANNEL_NAME_LENGTH
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
@@ -17,7 +18,6 @@ Schema = dict[str, Json]
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _AMOUNT: Schema = {"type": "number", "minimum": 0}
-_PERCENT: Schema = {"type": "number", "minimum": 0}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _COUNTS: Schema = {"type": "object", "additionalProperties": _COUNT}
 _POSITION: Schema = {"type": "string", "description": "Opaque: hand back what you last got."}
@@ -58,6 +58,7 @@ def component_schemas(limits: Limits) -> dict[str, Json]:
         "Outcomes": _object({"outcomes": {"type": "array", "items": reference("Outcome")}}),
         "Event": _event(),
         "HistoryPage": _history_page(),
+        "Filter": filter_schema(limits),
         "Revocation": _revocation(),
         "Revoked": _object(
             {"token_id": _TEXT, "user": _TEXT, "ended": {**_COUNT, "description": "Connections that were ended."}},
@@ -197,19 +198,19 @@ def _system() -> Schema:
         {
             "cpu": _object(
                 {
-                    "percent": _PERCENT,
+                    "percent": _AMOUNT,
                     "count": _COUNT,
                     "load_average": {"type": "array", "items": _AMOUNT, "minItems": 3, "maxItems": 3},
                 }
             ),
             "memory": _object(
-                {**_figures("total available used swap_total swap_used"), "percent": _PERCENT},
+                {**_figures("total available used swap_total swap_used"), "percent": _AMOUNT},
             ),
             "disk": _object(
                 {
                     "path": _TEXT,
                     **_figures("total used free"),
-                    "percent": _PERCENT,
+                    "percent": _AMOUNT,
                     **_rates("read_bytes_per_second write_bytes_per_second"),
                 }
             ),

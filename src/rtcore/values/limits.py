@@ -106,6 +106,8 @@ class Limits:
     """Distinct event types counted by name; further ones count as `other`, so labels stay bounded."""
     publish_body_bytes: int = _limit(1024 * 1024, at_least=1)
     """Largest body of an HTTP request: more is answered 413."""
+    http_connections: int = _limit(1000, at_least=1)
+    """Most HTTP connections at once, beside the WebSocket ones: the next is answered 503."""
     publish_batch_events: int = _limit(1000, at_least=1)
     """Most events of one batch published over HTTP: more is answered 413."""
     body_seconds: float = _limit(10.0, above=0)

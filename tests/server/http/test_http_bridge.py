@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import h11
 import orjson
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_one_way_pair, memory_stream_pair
 
 from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
@@ -40,7 +43,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 class Client:
     """An HTTP client on a memory stream, strict because h11 reads for it."""
 
-    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
+    def __init__(self, stream: Any) -> None:
         self.stream = stream
         self.http = h11.Connection(h11.CLIENT)
 
@@ -304,6 +307,76 @@ async def test_a_connection_that_breaks_raises_nothing() -> None:
     near, far = memory_stream_pair()
     await near.aclose()
     await serve_http(application, far, GET, config=BridgeConfig())
+
+
+async def test_one_connection_too_many_is_told_so_and_the_others_notice_nothing() -> None:
+    """One bad client harms only itself."""
+    config = BridgeConfig(limits=Limits(http_connections=1))
+    async with served(GET, config) as first:
+        assert (await first.reply())[0] == 200
+        async with served(GET, config) as second:
+            status, headers, body = await second.reply()
+            assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+            assert orjson.loads(body)["error"]["transient"] is True
+            assert await second.at_end()
+        await first.send(GET)
+        assert (await first.reply())[0] == 200
+    assert not config.open_connections
+    async with served(GET, config) as third:
+        assert (await third.reply())[0] == 200
+
+
+async def test_tls_is_served_too(make_certificate: Any) -> None:
+    certificate, key = make_certificate("localhost")
+    ours, theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context(cafile=certificate)
+    ours.load_cert_chain(certificate, key)
+    near, far = memory_stream_pair()
+    server = trio.SSLStream(far, ours, server_side=True, https_compatible=True)
+    client = Client(trio.SSLStream(near, theirs, server_hostname="127.0.0.1", https_compatible=True))
+    async with trio.open_nursery() as nursery:
+        config = BridgeConfig(limits=Limits(keep_alive_requests=2))
+        nursery.start_soon(lambda: serve_http(application, server, b"", config=config, peer=HttpPeer(secure=True)))
+        for _ in range(2):
+            await client.send(GET)
+            assert (await client.reply())[0] == 200
+        assert await client.at_end()
+        await client.stream.aclose()
+
+
+pieces = st.sampled_from(
+    [
+        GET,
+        b"POST / HTTP/1.1\r\nHost: t\r\n",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\r\n",
+        b"5\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b"hello",
+        b"Expect: 100-continue\r\n",
+        b"\x00",
+    ]
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(chunks=st.lists(pieces | st.binary(max_size=20), max_size=12))
+def test_whatever_is_sent_the_connection_ends_and_raises_nothing(chunks: list[bytes]) -> None:
+    """No input may leave a task, a stream or an exception behind."""
+
+    async def converse() -> None:
+        near, far = memory_stream_pair()
+        with trio.fail_after(1000):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lambda: serve_http(application, far, b"", config=BridgeConfig()))
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    for chunk in chunks:
+                        await near.send_all(chunk or b"x")
+                    await near.send_eof()
+                    while await near.receive_some():
+                        pass
+
+    trio.run(converse, clock=MockClock(autojump_threshold=0))
 
 
 async def test_a_real_socket_is_served() -> None:
