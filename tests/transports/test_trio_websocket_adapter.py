@@ -50,12 +50,11 @@ class Pipe:
 
     async def closed(self) -> int:
         """Read to the end; the close code."""
-        try:
+        with pytest.raises(trio_websocket.ConnectionClosed) as caught:
             while True:
                 await self.client.get_message()
-        except trio_websocket.ConnectionClosed as error:
-            assert error.reason is not None
-            return int(error.reason.code)
+        assert caught.value.reason is not None
+        return int(caught.value.reason.code)
 
 
 @asynccontextmanager
