@@ -164,7 +164,7 @@ class Server:
     @property
     def started(self) -> bool:
         """Whether it accepts connections."""
-        return bool(self.addresses) and not self.draining
+        return self._nursery is not None and not self.draining
 
     @property
     def draining(self) -> bool:
@@ -190,16 +190,22 @@ class Server:
 
     # Running
 
-    async def run(self, *, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self, *, listen: bool = True, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """
         Listen and serve until drained or cancelled; started with itself once it listens.
 
         Cancelled, every connection still gets a close frame if that takes no longer than a second. `drain` is kinder.
 
+        Args:
+            listen: False to serve only what `accept` is given: memory streams in a test, say.
+
         Raises:
             ServerError: If it cannot listen.
         """
-        listeners = await open_listeners(self.settings.host, self.settings.port, self.settings.listen_backlog)
+        settings = self.settings
+        listeners = await open_listeners(settings.host, settings.port, settings.listen_backlog) if listen else []
         async with trio.open_nursery() as connections:
             self._nursery = connections
             async with trio.open_nursery() as accepting:
@@ -234,6 +240,11 @@ class Server:
                 faults.append(str(error))
         if faults:
             raise SettingsError("\n".join(faults))
+
+    def accept(self, incoming: Incoming) -> None:
+        """Serve one more connection, from elsewhere than the listeners, while the server runs."""
+        assert self._nursery is not None, "only a running server accepts"
+        self._nursery.start_soon(self.serve_incoming, incoming)
 
     def _accepted(self, connected: socket.socket, client: tuple[str, int]) -> None:
         assert self._nursery is not None, "only a running server accepts"
