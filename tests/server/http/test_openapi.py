@@ -151,7 +151,7 @@ publications = st.fixed_dictionaries(
     {"channel": names | st.text(max_size=3), "type": names | st.text(max_size=25), "data": json_values},
     optional={
         "lane": st.sampled_from(["high", "normal", "low", None, "urgent", 0]),
-        "key": st.text(max_size=3) | st.none() | st.integers(),
+        "key": st.text(max_size=3) | st.none() | st.integers(-9, 9),
         "extra": json_values,
     },
 )
@@ -242,6 +242,9 @@ conditions = st.one_of(
     st.lists(scalars, max_size=3),
     st.dictionaries(operators, st.integers(-9, 9) | st.text(max_size=2), max_size=2),
     st.fixed_dictionaries({"in": st.lists(scalars, max_size=2)}),
+    st.lists(st.sampled_from(["gt", "gte", "lt", "lte"]), min_size=2, max_size=3).map(
+        lambda bounds: dict.fromkeys(bounds, 1)
+    ),
     json_values,
 )
 fields = st.sampled_from(["a", "a.b", "type", "event_type", "channel", ".type"])
