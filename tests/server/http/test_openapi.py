@@ -242,7 +242,7 @@ conditions = st.one_of(
     st.lists(scalars, max_size=3),
     st.dictionaries(operators, st.integers(-9, 9) | st.text(max_size=2), max_size=2),
     st.fixed_dictionaries({"in": st.lists(scalars, max_size=2)}),
-    st.lists(st.sampled_from(["gt", "gte", "lt", "lte"]), min_size=2, max_size=3).map(
+    st.lists(st.sampled_from(["gt", "gte", "lt", "lte"]), min_size=2, max_size=3, unique=True).map(
         lambda bounds: dict.fromkeys(bounds, 1)
     ),
     json_values,
