@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter, wildcard_matcher
+from rtcore.hub.filter_checks import wildcard_matcher
+from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.values.limits import Limits
 
 LIMITS = Limits()

@@ -24,13 +24,14 @@ def subscribe(context: CommandContext, command: Subscribe) -> Reply:
     Raises:
         RequestError: If one may not be read, there are too many, or filter, place or window are not acceptable.
     """
-    channels = command.channels
-    for index, channel in enumerate(channels):
+    for index, channel in enumerate(command.channels):
         context.hub.access.check_read(context.identity, channel, field=f"data.channels[{index}]")
+    channels = tuple(dict.fromkeys(command.channels))  # what is named twice counts once
     _check_room(context, channels)
     _check_since(channels, command.since)
     where = compile_filter(cast("Mapping[str, Json] | None", command.where), context.limits)
-    outcomes = _attach_all(context, command, where, _window(command.batch, context.limits))
+    batch = _window(command.batch, context.limits)
+    outcomes = _attach_all(context, channels, where, command.since, batch)
     return Reply("subscribed", {"channels": {o.channel: _outcome_data(context, o) for o in outcomes}})
 
 
@@ -78,20 +79,22 @@ def _out_of_range(field: str, expected: str) -> RequestError:
     return RequestError(ErrorCode.MALFORMED, f"{field}: expected {expected}", field=field)
 
 
-def _attach_all(context: CommandContext, command: Subscribe, where: Filter, batch: Batch | None) -> list[Subscribed]:
-    hub, subscriber, since = context.hub, context.subscriber, command.since
-    new = [channel for channel in command.channels if channel not in subscriber.cursors]
+def _attach_all(
+    context: CommandContext, channels: Iterable[str], where: Filter, since: SinceRequest | None, batch: Batch | None
+) -> list[Subscribed]:
+    hub, subscriber = context.hub, context.subscriber
+    new = [channel for channel in channels if channel not in subscriber.cursors]
     outcomes: dict[str, Subscribed] = {}
     try:
         # New ones first: only these can fail, for want of room in the hub, and then they are taken back.
-        for channel in [*new, *(channel for channel in command.channels if channel not in new)]:
+        for channel in [*new, *(channel for channel in channels if channel not in new)]:
             place = None if since is None else since.of(channel)
             outcomes[channel] = hub.attach_cursor(subscriber, channel, where=where, since=place, batch=batch)
     except RequestError:
         for channel in new:
             hub.detach_cursor(subscriber, channel)
         raise
-    return [outcomes[channel] for channel in command.channels]
+    return [outcomes[channel] for channel in channels]
 
 
 def _outcome_data(context: CommandContext, outcome: Subscribed) -> dict[str, object]:
@@ -109,9 +112,10 @@ def unsubscribe(context: CommandContext, command: Unsubscribe) -> Reply:
         RequestError: If one of them is not there.
     """
     _check_subscribed(context, command.channels)
-    for channel in command.channels:
+    channels = list(dict.fromkeys(command.channels))
+    for channel in channels:
         context.hub.detach_cursor(context.subscriber, channel)
-    return Reply("unsubscribed", {"channels": list(command.channels)})
+    return Reply("unsubscribed", {"channels": channels})
 
 
 def set_filters(context: CommandContext, command: SetFilters) -> Reply:
@@ -124,9 +128,10 @@ def set_filters(context: CommandContext, command: SetFilters) -> Reply:
     channels: tuple[str, ...] = tuple(context.subscriber.cursors) if command.channels is None else command.channels
     _check_subscribed(context, channels)
     where = compile_filter(cast("Mapping[str, Json] | None", command.where), context.limits)
-    for channel in channels:
+    names = list(dict.fromkeys(channels))
+    for channel in names:
         context.hub.replace_filter(context.subscriber, channel, where)
-    return Reply("filters_set", {"channels": list(channels)})
+    return Reply("filters_set", {"channels": names})
 
 
 def _check_subscribed(context: CommandContext, channels: Iterable[str]) -> None:

@@ -94,11 +94,10 @@ def read_channel_name(value: object, _: object = None) -> ChannelName:
 
 
 def read_channel_names(value: object, _: object = None) -> tuple[ChannelName, ...]:
-    """One or more names; what is named twice counts once."""
+    """One or more names."""
     if not isinstance(value, list) or not value:
         fault("expected an array of one or more channel names")
-    names = [within(f"[{index}]", partial(read_channel_name, name)) for index, name in enumerate(value)]
-    return tuple(dict.fromkeys(names))
+    return tuple(within(f"[{index}]", partial(read_channel_name, name)) for index, name in enumerate(value))
 
 
 def read_position(value: object, _: object = None) -> Position:
