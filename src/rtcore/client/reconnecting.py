@@ -129,7 +129,14 @@ class Client:
             await self._state_changed.park()
 
     async def publish(
-        self, channel: str, type: str, data: Json = None, *, lane: Lane | None = None, key: str | None = None
+        self,
+        channel: str,
+        type: str,
+        data: Json = None,
+        *,
+        lane: Lane | None = None,
+        key: str | None = None,
+        timeout_seconds: float | None = None,
     ) -> PublishOutcome:
         """
         Publish an event and return what became of it; a checkpoint.
@@ -147,7 +154,7 @@ class Client:
             body["lane"] = lane.name.lower()
         if key is not None:
             body["key"] = key
-        return decode_outcome(await self.request("publish", body))
+        return decode_outcome(await self.request("publish", body, timeout_seconds=timeout_seconds))
 
     async def request(self, type: str, data: Mapping[str, Json], *, timeout_seconds: float | None = None) -> Message:
         """

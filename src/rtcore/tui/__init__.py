@@ -1,0 +1,1 @@
+"""What `rtcore tail` shows."""
