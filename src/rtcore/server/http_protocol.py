@@ -12,10 +12,11 @@ from dataclasses import replace
 from itertools import chain
 
 import h11
-from hypercorn.events import Closed
+from hypercorn.events import Closed, RawData
 from hypercorn.protocol.events import Event, Request, Response
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.typing import H11SendableEvent
 
 from rtcore.server.http_errors import refusal_body
 from rtcore.values.limits import Limits
@@ -29,6 +30,7 @@ class BoundedH11Protocol(H11Protocol):
     """One HTTP/1.1 connection: bytes in through `handle`, bytes out through the `send` it was given."""
 
     limits: Limits = Limits()
+    _held: bytes = b""
 
     async def stream_send(self, event: Event) -> None:
         """Send a part of a reply, saying so when the connection ends after it."""
@@ -85,6 +87,18 @@ class BoundedH11Protocol(H11Protocol):
             # Only the first request of a connection can become a WebSocket; by now the bytes belong to HTTP.
             return 400
         return None
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        """Write the head of a reply together with what follows it: one packet and one system call for most replies."""
+        try:
+            data = self._held + (self.connection.send(event) or b"")
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        self._held = data if isinstance(event, h11.Response) else b""
+        if data and not self._held:
+            await self.send(RawData(data))
 
     async def _send_error_response(self, status_code: int) -> None:
         body = refusal_body(status_code)

@@ -110,6 +110,14 @@ async def test_a_connection_is_kept_alive_and_requests_may_be_pipelined() -> Non
         assert (await client.reply())[0] == 200
 
 
+async def test_a_reply_is_one_write() -> None:
+    """Head and body in two packets would cost twice the system calls, and a client twice the wake-ups."""
+    async with served(GET) as client:
+        received = await client.stream.receive_some()
+        assert received.startswith(b"HTTP/1.1 200")
+        assert received.endswith(b"]")
+
+
 async def test_a_head_request_has_the_headers_and_no_body() -> None:
     async with served(GET.replace(b"GET", b"HEAD")) as client:
         status, headers, body = await client.reply("HEAD")
