@@ -132,6 +132,7 @@ class _Connection:
     config: BridgeConfig
     peer: HttpPeer
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
+    _reading: trio.CancelScope = field(factory=trio.CancelScope)
     _send_lock: trio.Lock = field(factory=trio.Lock)
     _idle: bool = False
     _ending: bool = False
@@ -168,14 +169,15 @@ class _Connection:
         self._scope.deadline = trio.current_time() + seconds
 
     async def _read(self, head: bytes) -> None:
-        data = head or await self._receive()
-        while data and not self._ending:
-            await self._protocol.handle(RawData(data))
-            data = await self._receive()
-        if self._ending:
-            await self._discard()
-        else:
-            await self._protocol.handle(RawData(b""))
+        with self._reading:
+            data = head or await self._receive()
+            while data and not self._ending:
+                await self._protocol.handle(RawData(data))
+                data = await self._receive()
+            if self._ending:
+                await self._discard()
+            else:
+                await self._protocol.handle(RawData(b""))
         await self._protocol.handle(Closed())
 
     async def _receive(self) -> bytes:
@@ -224,6 +226,8 @@ class _Connection:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 self._scope.cancel()
                 await trio.lowlevel.checkpoint()
+        elif not self._protocol.owes_input:
+            self._reading.cancel()  # TLS cannot close one side alone, and nothing is left to wait for
 
     async def _end_when_draining(self) -> None:
         await self.config.draining.wait()

@@ -32,6 +32,11 @@ class BoundedH11Protocol(H11Protocol):
     limits: Limits = Limits()
     _held: bytes = b""
 
+    @property
+    def owes_input(self) -> bool:
+        """Whether the client may still be sending something that nobody will read as HTTP."""
+        return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
+
     async def stream_send(self, event: Event) -> None:
         """Send a part of a reply, saying so when the connection ends after it."""
         if isinstance(event, Response) and event.status_code >= 200 and self._is_last():
