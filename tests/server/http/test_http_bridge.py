@@ -317,6 +317,57 @@ async def test_a_connection_that_breaks_raises_nothing() -> None:
     await serve_http(application, far, GET, config=BridgeConfig())
 
 
+async def test_a_connection_that_breaks_while_it_is_answered_raises_nothing() -> None:
+    """The reset comes with the write, as it does from a client that is gone."""
+
+    async def broken() -> None:
+        raise trio.BrokenResourceError
+
+    send_side, _ = memory_stream_one_way_pair()
+    send_side.send_all_hook = broken
+    near, request_side = memory_stream_one_way_pair()
+    await serve_http(application, trio.StapledStream(send_side, request_side), GET, config=BridgeConfig())
+    with pytest.raises(trio.ClosedResourceError):
+        await request_side.receive_some()
+    await near.aclose()
+
+
+async def test_a_body_that_turns_out_malformed_is_answered_400_and_the_application_is_told() -> None:
+    received: list[str] = []
+
+    async def reads_on(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive())["type"] != "http.disconnect":
+            received.append(message["type"])
+        received.append(message["type"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: serve_http(reads_on, far, b"", config=BridgeConfig()))
+        client = Client(near)
+        await client.send(b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnonsense\r\n")
+        assert (await client.reply())[0] == 400
+        assert await client.at_end()
+        await near.aclose()
+    assert received == ["http.request", "http.disconnect"]
+
+
+async def test_an_application_that_reads_on_after_its_reply_is_told_that_it_is_over() -> None:
+    received: list[str] = []
+
+    async def replies_then_reads(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        received.append((await receive())["type"])
+
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: serve_http(replies_then_reads, far, GET, config=BridgeConfig()))
+        assert (await Client(near).reply())[0] == 200
+        await near.aclose()
+    assert received == ["http.disconnect"]
+
+
 async def test_one_connection_too_many_is_told_so_and_the_others_notice_nothing() -> None:
     """One bad client harms only itself."""
     config = BridgeConfig(limits=Limits(http_connections=1))
