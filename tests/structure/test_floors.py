@@ -28,9 +28,9 @@ FLOORS = {
     "features": 6,
     "application": 7,
     "server": 7,
-    "cli": 8,
     "tui": 8,
-    "__main__": 9,
+    "cli": 9,
+    "__main__": 10,
 }
 BESIDE_THE_TOWER = {"__init__", "testing"}
 """The face and the kit import everything and are imported by none."""
