@@ -17,7 +17,7 @@ from collections import deque
 
 from attrs import evolve
 
-from rtcore.hub.cursor import Cursor, Entry, Loss, Waiting
+from rtcore.hub.cursor import Cursor, Entry, Lanes, Loss, Waiting, new_lanes
 from rtcore.values.channels import Overflow
 from rtcore.values.events import Lane
 
@@ -57,7 +57,7 @@ class Backlog:
         """All events waiting, replayed ones included."""
         self.losers: dict[Cursor, None] = {}
         """Cursors with a loss that their client was not told of yet."""
-        self._lanes: tuple[deque[Waiting], deque[Waiting], deque[Waiting]] = (deque(), deque(), deque())
+        self._lanes: Lanes | tuple[()] = ()
         self._by_key: dict[tuple[Cursor, Lane, str], Waiting] = {}
         self._sequence = 0
         self._dead = 0
@@ -92,8 +92,9 @@ class Backlog:
         cursor, event = waiting.cursor, waiting.event
         if event.key is not None and cursor.overflow is Overflow.CONFLATE and not waiting.replayed:
             self._supersede(waiting, (cursor, event.lane, event.key))
-        self._lanes[event.lane].append(waiting)
-        cursor.owed[event.lane].append(waiting)
+        lanes = self._lanes = self._lanes or new_lanes()
+        lanes[event.lane].append(waiting)
+        cursor.owe(waiting)
         self._count(waiting, 1)
         if self._dead > 64 + self.waiting:
             self._compact()
@@ -101,6 +102,8 @@ class Backlog:
     def shrink(self) -> int:
         """Drop until the bounds hold; returns how many events were dropped, each noted at its cursor."""
         dropped = 0
+        if not self._lanes:
+            return dropped
         while self.events > self.maximum_events or (self.bytes > self.maximum_bytes and self.events > 1):
             victim = self._oldest_live(self._lanes[Lane.LOW]) or min(
                 filter(None, map(self._oldest_live, self._lanes)), key=lambda waiting: waiting.sequence
@@ -135,11 +138,9 @@ class Backlog:
 
     def discard(self, cursor: Cursor) -> None:
         """Forget what waits for a cursor that is leaving."""
-        for owed in cursor.owed:
-            for waiting in owed:
-                if not waiting.gone:
-                    self._settle(waiting)
-            owed.clear()
+        for waiting in list(cursor.waiting()):
+            self._settle(waiting)
+        cursor.owed = None
         self.losers.pop(cursor, None)
         self._compact()
 
@@ -178,7 +179,7 @@ class Backlog:
         cursors = {waiting.cursor for queue in self._lanes for waiting in queue}
         for queue in self._lanes:
             _keep(queue, [waiting for waiting in queue if not waiting.gone])
-        for owed in (owed for cursor in cursors for owed in cursor.owed):
+        for owed in (owed for cursor in cursors for owed in cursor.owed or ()):
             _keep(owed, [waiting for waiting in owed if not waiting.gone])
         self._dead = 0
 

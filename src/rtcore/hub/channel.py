@@ -102,7 +102,7 @@ class Channel:
         view.cursors[cursor] = None
         subscriber.cursors[self.name] = cursor
         subscriber.added(cursor)
-        replayed = view.head - cursor.next + sum(map(len, cursor.owed))
+        replayed = view.head - cursor.next + sum(1 for _ in cursor.waiting())
         return Subscribed(channel=self.name, position=cursor.position, recovered=recovered, replayed=replayed)
 
     def _set_back(self, cursor: Cursor, since: Since) -> bool:
@@ -148,7 +148,7 @@ class Channel:
         subscriber = cursor.subscriber
         # The rest of what it is owed may have left the log already, so it moves as it is.
         subscriber.defer(cursor)
-        owed = sorted((w for lane in cursor.owed for w in lane if not w.gone), key=lambda waiting: waiting.sequence)
+        owed = sorted(cursor.waiting(), key=lambda waiting: waiting.sequence)
         self.detach(cursor)
         view = self._view(where, subscriber.encoding, batch)
         moved = Cursor(subscriber, view, next=view.head, overflow=cursor.overflow, batch=batch)

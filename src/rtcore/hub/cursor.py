@@ -8,6 +8,7 @@ wait for it stand in its backlog, lane by lane; then the cursor knows per lane w
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field
@@ -21,7 +22,7 @@ if TYPE_CHECKING:  # a cursor joins the two, so each side names it
     from rtcore.hub.subscriber import Subscriber
     from rtcore.hub.view import View
 
-__all__ = ["Cursor", "Entry", "Loss", "Waiting"]
+__all__ = ["Cursor", "Entry", "Lanes", "Loss", "Waiting", "new_lanes"]
 
 _TYPES_NAMED = 50  # kinds that one notice names; a publisher of ever new types must not make it grow without end
 
@@ -86,6 +87,15 @@ class Loss:
         return [(Range(lane=lane, first=a, last=b), n) for lane, (a, b, n) in sorted(self.ranges.items())]
 
 
+Lanes = tuple[deque[Waiting], deque[Waiting], deque[Waiting]]
+"""Events waiting, by lane: high, normal, low."""
+
+
+def new_lanes() -> Lanes:
+    """Three empty lanes, 2 KiB: made when something first waits, since most subscribers keep up for ever."""
+    return deque(), deque(), deque()
+
+
 @define(eq=False)
 class Cursor:
     """A place in a view."""
@@ -101,10 +111,8 @@ class Cursor:
     acknowledged: Position | None = None
     """The last position that the client said it has dealt with."""
     loss: Loss | None = None
-    owed: tuple[deque[Waiting], deque[Waiting], deque[Waiting]] = field(
-        factory=lambda: (deque(), deque(), deque()), init=False
-    )
-    """What waits in the subscriber's backlog for this cursor, by lane."""
+    owed: Lanes | None = field(default=None, init=False)
+    """What waits in the subscriber's backlog for this cursor, by lane; None while nothing ever did."""
 
     @property
     def channel(self) -> str:
@@ -114,7 +122,17 @@ class Cursor:
     @property
     def behind(self) -> bool:
         """Whether something of this cursor stands in the backlog."""
-        return any(not waiting.gone for lane in self.owed for waiting in lane)
+        return any(True for _ in self.waiting())
+
+    def waiting(self) -> Iterator[Waiting]:
+        """What stands in the backlog for it, lane by lane."""
+        return (waiting for lane in self.owed or () for waiting in lane if not waiting.gone)
+
+    def owe(self, waiting: Waiting) -> None:
+        """Take note of an event that was put into the backlog for it."""
+        if self.owed is None:
+            self.owed = new_lanes()
+        self.owed[waiting.event.lane].append(waiting)
 
     def inherit(self, former: Cursor) -> None:
         """Take over what an earlier cursor of the same channel leaves: a loss not told of yet stays owed."""
@@ -127,6 +145,8 @@ class Cursor:
     def position(self) -> Position:
         """What is settled: delivered, left out by the filter, or named as dropped."""
         settled = self.view.offset_before(self.next)
+        if self.owed is None:
+            return Position.at(self.view.log.epoch, settled)
         high, normal, low = (self._settled(lane, settled) for lane in self.owed)
         return Position(self.view.log.epoch, high, normal, low)
 

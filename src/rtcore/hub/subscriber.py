@@ -32,6 +32,8 @@ class Subscriber(ABC):
         clock: Unix seconds.
     """
 
+    __slots__ = ("_clock", "backlog", "blocked", "counters", "cursors", "dropped", "encoding")
+
     def __init__(
         self,
         encoding: Encoding | None,

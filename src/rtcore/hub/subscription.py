@@ -66,7 +66,7 @@ class Subscription(Subscriber):
         for cursor in self.cursors.values():
             events += (entry.event for entry in cursor.view.entries(cursor.next, cursor.view.due))
             cursor.next = max(cursor.next, cursor.view.due)
-        if len(self.cursors) > 1:  # channels have no common order, but a reader expects what happened first to come first
+        if len(self.cursors) > 1:  # channels have no common order, but a reader expects what came first to come first
             events.sort(key=lambda event: event.timestamp)
         self._ready.extend((event, event.position) for event in events)
         self.counters.delivered += len(self._ready)

@@ -67,6 +67,8 @@ class WebSocketConnection(WebSocketSender):
         early: Bytes that came after the handshake's request.
     """
 
+    __slots__ = ("_connection_id", "_early", "_last_word", "_left_receive", "_timer", "identity", "on_ping")
+
     def __init__(
         self,
         hub: Hub,

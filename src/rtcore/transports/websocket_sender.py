@@ -41,6 +41,24 @@ class WebSocketSender(Subscriber):
         opening: Bytes that leave before the first frame: the answer to the handshake.
     """
 
+    __slots__ = (
+        "_drain_scope",
+        "_gone",
+        "_hub",
+        "_nursery",
+        "_outbox",
+        "_outbox_bytes",
+        "_progress",
+        "_reading",
+        "_state",
+        "_traffic",
+        "_transport",
+        "_unsent",
+        "ended",
+        "limits",
+        "timers",
+    )
+
     def __init__(
         self,
         hub: Hub,
@@ -137,7 +155,7 @@ class WebSocketSender(Subscriber):
         own, self._outbox, self._outbox_bytes = self._outbox, [], 0
         if not state.close_sent:
             return join([state.take_control(), *own, self.take(self.limits.write_bytes)])
-        # Nothing may follow a close frame, so it comes last: after the answers to what came before the peer's last word.
+        # Nothing may follow a close frame, so it comes last: after the answers to all before it.
         close = state.take_control() if self.ended is not None else b""
         return join([state.take_control(close=False), *own, close])
 
