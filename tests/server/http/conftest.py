@@ -6,16 +6,20 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import h11
 import httpx
+import orjson
 import pytest
 import trio
 from attrs import define, field
 from starlette.applications import Starlette
+from trio.testing import memory_stream_pair
 
 from rtcore.errors import AuthenticationError
 from rtcore.hub.hub import Hub
 from rtcore.server.figures import ServerFigures
 from rtcore.server.http_api import build_app
+from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
 from rtcore.values.channels import Namespace
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
@@ -129,3 +133,95 @@ async def _open_api(
 def open_api() -> OpenApi:
     """Opens an application; see `_open_api` for the options."""
     return _open_api
+
+
+# The bridge: an application of a few lines, and clients on memory streams
+
+
+async def answering(scope: Any, receive: Any, send: Any) -> None:
+    """Says what it was asked; `/early` replies before it reads, `/fails` not at all, `/waits` only when told."""
+    if scope["path"] == "/fails":
+        raise RuntimeError("by design")
+    body = bytearray()
+    while scope["path"] != "/early":
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    if scope["path"] == "/waits":
+        await scope["state"].get("never", trio.sleep_forever)()
+    content = orjson.dumps([scope["method"], scope["path"], scope["query_string"].decode(), len(body), scope["client"]])
+    headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+class HttpClient:
+    """An HTTP client on a memory stream, strict because h11 reads for it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.http = h11.Connection(h11.CLIENT)
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def reply(self, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+        """The next reply; the request itself went out as raw bytes."""
+        leftover = self.http.trailing_data[0]
+        self.http = h11.Connection(h11.CLIENT)
+        if leftover:
+            self.http.receive_data(leftover)
+        self.http.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
+        self.http.send(h11.EndOfMessage())
+        body = b""
+        response = None
+        while True:
+            event = self.http.next_event()
+            if event is h11.NEED_DATA:
+                self.http.receive_data(await self.stream.receive_some())
+            elif isinstance(event, h11.Response):
+                response = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                assert response is not None
+                headers = {name.decode(): value.decode() for name, value in response.headers}
+                return response.status_code, headers, body
+
+    async def at_end(self) -> bool:
+        """Whether the server ends the connection without another byte."""
+        return await self.stream.receive_some() == b""
+
+
+@asynccontextmanager
+async def _served(head: bytes = b"", config: BridgeConfig | None = None) -> AsyncIterator[HttpClient]:
+    """A client whose connection is served; leaving the block closes the client and waits for the server's end."""
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            peer = HttpPeer(client=("192.0.2.1", 4711))
+            await serve_http(answering, far, head, config=config or BridgeConfig(), peer=peer)
+
+        nursery.start_soon(serve)
+        yield HttpClient(near)
+        await near.aclose()
+
+
+@pytest.fixture
+def served() -> Callable[..., AbstractAsyncContextManager[HttpClient]]:
+    """Opens a client whose connection is served by `application`; see `_served`."""
+    return _served
+
+
+@pytest.fixture
+def application() -> Any:
+    """An ASGI application that says what it was asked; see `answering`."""
+    return answering
+
+
+@pytest.fixture
+def http_client() -> type[HttpClient]:
+    """An HTTP client for any stream."""
+    return HttpClient
