@@ -46,9 +46,7 @@ async def test_a_request_that_is_not_served_gets_a_status_a_json_body_and_the_en
         assert await client.at_end()
 
 
-async def test_an_early_reply_to_a_long_body_leaves_nothing_stuck(
-    served: Any, application: Any, autojump_clock: MockClock
-) -> None:
+async def test_an_early_reply_to_a_long_body_leaves_nothing_stuck(served: Any, autojump_clock: MockClock) -> None:
     """Hypercorn's own server would wait for ever for the application to read on."""
     size = 2_000_000
     async with served(b"POST /early HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % size) as client:
