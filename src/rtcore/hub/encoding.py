@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 from attrs import evolve, field, frozen
 
 from rtcore.protocol.compression import CompressionParameters, MessageEncoder
 
-__all__ = ["Encoding", "FrameEncoding", "TextEncoding"]
+__all__ = ["Encoding", "FrameEncoding", "TextEncoding", "frame_encoding"]
 
 
 class Encoding(Protocol):
@@ -58,3 +59,9 @@ class FrameEncoding:
     def wire(self, text: bytes) -> bytes:
         """One complete frame."""
         return self._encoder.encode(text)
+
+
+@lru_cache(maxsize=64)
+def frame_encoding(compression: CompressionParameters | None) -> FrameEncoding:
+    """The encoding for what a handshake agreed on; connections that agreed on the same share one."""
+    return FrameEncoding(compression)

@@ -20,6 +20,7 @@ from rtcore.hub.broadcaster import Broadcaster
 from rtcore.hub.channel import Channel
 from rtcore.hub.counters import Counters
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
+from rtcore.hub.latency import LatencyHistogram
 from rtcore.hub.publication import check_publication, outcome_of
 from rtcore.hub.replay import read_history
 from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range, Subscribed
@@ -64,7 +65,7 @@ class Hub:
         self.namespaces = {**_OWN_NAMESPACES, **(namespaces or {})}
         self.clock = clock
         self.access = AccessRules(self.namespaces)
-        self.counters = Counters()
+        self.counters = Counters(latency=LatencyHistogram(maximum_types=self.limits.event_types))
         self.timeouts = TimeoutWatcher()
         self.broadcaster = Broadcaster(self.timeouts, self.counters, clock)
         self._channels: OrderedDict[str, Channel] = OrderedDict()

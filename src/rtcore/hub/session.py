@@ -113,6 +113,17 @@ class Session:
         ValueError: If it could never be authenticated: neither identity nor authenticator.
     """
 
+    __slots__ = (
+        "_authenticator",
+        "_clock",
+        "_connection",
+        "_heartbeat_seconds",
+        "_hub",
+        "_limits",
+        "identity",
+        "on_authenticated",
+    )
+
     def __init__(
         self,
         hub: Hub,

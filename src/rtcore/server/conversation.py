@@ -1,11 +1,12 @@
-"""An `rtcore.v1` connection: its session, its rate, its identity's end, and who is told of it."""
+"""An `rtcore.v1` connection: its session, its rate, and the end of its identity."""
 
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 
 import trio
+from attrs import frozen
 
 from rtcore._fast import TokenBucket
 from rtcore.errors import ErrorCode, RequestError
@@ -24,109 +25,123 @@ from rtcore.values.opcodes import CloseCode
 __all__ = ["Converser"]
 
 
+@frozen(kw_only=True, eq=False)
 class Converser:
-    """
-    Serves connections that speak `rtcore.v1`.
+    """Serves connections that speak `rtcore.v1`."""
 
-    Args:
-        hub: Where they subscribe and publish.
-        authenticator: Verifies tokens; None: nobody needs one.
-        revocations: Ends connections whose token is revoked.
-        ledger: Where rate violations are written down.
-        traffic: Where they are counted.
-        heartbeat_seconds: How often clients are asked to send a heartbeat.
-    """
+    hub: Hub
+    """Where they subscribe and publish."""
+    authenticator: Authenticator | None
+    """Verifies tokens; None: nobody needs one."""
+    revocations: RevocationList
+    """Ends connections whose token is revoked."""
+    ledger: ViolationLedger
+    """Where rate violations are written down."""
+    traffic: Traffic
+    """Where they are counted."""
+    heartbeat_seconds: float
+    """How often clients are asked to send a heartbeat."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        *,
-        authenticator: Authenticator | None,
-        revocations: RevocationList,
-        ledger: ViolationLedger,
-        traffic: Traffic,
-        heartbeat_seconds: float,
-    ) -> None:
-        self._hub = hub
-        self._authenticator = authenticator
-        self._revocations = revocations
-        self._ledger = ledger
-        self._traffic = traffic
-        self._heartbeat_seconds = heartbeat_seconds
-
-    async def converse(self, connection: WebSocketConnection, identity: Identity | None) -> None:
+    async def converse(self, connection: WebSocketConnection) -> None:
         """Serve one connection until it ends."""
-        with ExitStack() as tracking:
-            session = Session(
-                self._hub,
-                connection,
-                identity=identity,
-                authenticator=self._authenticator,
-                limits=connection.limits,
-                clock=self._hub.clock,
-                heartbeat_seconds=self._heartbeat_seconds,
-            )
-            if self._authenticator is not None:
-                session.on_authenticated = lambda known: self._admit(connection, known, tracking)
-            if identity is None:
-                connection.expect_authentication()
-            elif not identity.anonymous:
-                self._admit(connection, identity, tracking)
-            session.start()
-            try:
-                await self._listen(connection, session)
-            finally:
-                self._ledger.forget(connection.connection_id)
+        conversation = _Conversation(self, connection)
+        connection.on_ping = conversation.pinged
+        try:
+            conversation.begin()
+            while True:
+                for message in await connection.receive():
+                    if connection.ended is not None:
+                        break  # a message before this one closed the connection
+                    if conversation.admits(message):
+                        await conversation.session.handle_message(message.data)
+                connection.flush()
+                await connection.wait_room()
+        finally:
+            connection.on_ping = None
+            conversation.end()
 
-    def _admit(self, connection: WebSocketConnection, identity: Identity, tracking: ExitStack) -> None:
-        tracking.close()  # what was tracked for a token that this one replaces
-        tracking.enter_context(self._revocations.track(identity, lambda: _revoke(connection, self._hub.clock())))
-        connection.admit(identity, self._end_of(identity))
 
-    def _end_of(self, identity: Identity) -> float:
-        if identity.expires_at is None or self._authenticator is None:
-            return math.inf
-        remaining = identity.expires_at + self._authenticator.settings.leeway_seconds - self._hub.clock()
-        return trio.current_time() + remaining
+class _Conversation:
+    """What is known of one connection."""
 
-    async def _listen(self, connection: WebSocketConnection, session: Session) -> None:
+    __slots__ = ("_bucket", "_connection", "_converser", "_tracking", "session")
+
+    def __init__(self, converser: Converser, connection: WebSocketConnection) -> None:
         limits = connection.limits
-        bucket = TokenBucket(limits.messages_per_second, limits.message_burst, trio.current_time())
-        connection.on_ping = lambda: self._pinged(connection, bucket)
-        while True:
-            for message in await connection.receive():
-                if connection.ended is not None:
-                    break  # a message before this one closed the connection
-                if self._admits(connection, bucket, message):
-                    await session.handle_message(message.data)
-            connection.flush()
-            await connection.wait_room()
+        self.session = Session(
+            converser.hub,
+            connection,
+            identity=connection.identity,
+            authenticator=converser.authenticator,
+            limits=limits,
+            clock=converser.hub.clock,
+            heartbeat_seconds=converser.heartbeat_seconds,
+        )
+        self._bucket = TokenBucket(limits.messages_per_second, limits.message_burst, trio.current_time())
+        self._connection = connection
+        self._converser = converser
+        self._tracking: AbstractContextManager[None] | None = None
 
-    def _admits(self, connection: WebSocketConnection, bucket: TokenBucket, message: MessageReceived) -> bool:
+    def begin(self) -> None:
+        """Greet the client, and start its deadlines."""
+        identity = self.session.identity
+        if self._converser.authenticator is not None:
+            self.session.on_authenticated = self._admit
+        if identity is None:
+            self._connection.expect_authentication()
+        elif not identity.anonymous:
+            self._admit(identity)
+        self.session.start()
+
+    def end(self) -> None:
+        """Forget the client."""
+        self._stop_tracking()
+        self._converser.ledger.forget(self._connection.connection_id)
+
+    def admits(self, message: MessageReceived) -> bool:
+        """Whether a message may be handled; if not, the client is told."""
         now = trio.current_time()
-        if not bucket.take(now):
-            error = RequestError(ErrorCode.RATE, "too many messages", retry_after=bucket.wait(now))
-            connection.send_message(encode_error(error, timestamp=self._hub.clock()))
-            self._violated(connection)
+        if not self._bucket.take(now):
+            self._tell(RequestError(ErrorCode.RATE, "too many messages", retry_after=self._bucket.wait(now)))
+            self._violated()
             return False
         if not message.text:
-            connection.close(CloseCode.UNSUPPORTED_DATA, "messages of rtcore.v1 are text")
+            self._connection.close(CloseCode.UNSUPPORTED_DATA, "messages of rtcore.v1 are text")
             return False
         return True
 
-    def _pinged(self, connection: WebSocketConnection, bucket: TokenBucket) -> None:
-        if not bucket.take(trio.current_time()):
-            self._violated(connection)
+    def pinged(self) -> None:
+        """A ping came: it counts like a message."""
+        if not self._bucket.take(trio.current_time()):
+            self._violated()
 
-    def _violated(self, connection: WebSocketConnection) -> None:
-        self._traffic.rate_violations += 1
-        if self._ledger.record(connection.connection_id, "rate", self._hub.clock()):
-            connection.close(CloseCode.POLICY_VIOLATION, "too many messages for too long")
+    def _violated(self) -> None:
+        converser = self._converser
+        converser.traffic.rate_violations += 1
+        if converser.ledger.record(self._connection.connection_id, "rate", converser.hub.clock()):
+            self._connection.close(CloseCode.POLICY_VIOLATION, "too many messages for too long")
 
+    def _admit(self, identity: Identity) -> None:
+        self._stop_tracking()  # of a token that this one replaces
+        self._tracking = self._converser.revocations.track(identity, self._revoked)
+        self._tracking.__enter__()
+        self._connection.admit(identity, self._end_of(identity))
 
-def _revoke(connection: WebSocketConnection, timestamp: float) -> None:
-    connection.send_message(
-        encode_error(RequestError(ErrorCode.TOKEN_REVOKED, "the token was revoked"), timestamp=timestamp)
-    )
-    connection.close(CloseCode.TOKEN_REVOKED, "the token was revoked")
+    def _stop_tracking(self) -> None:
+        if self._tracking is not None:
+            self._tracking.__exit__(None, None, None)
+            self._tracking = None
 
+    def _end_of(self, identity: Identity) -> float:
+        authenticator = self._converser.authenticator
+        if identity.expires_at is None or authenticator is None:
+            return math.inf
+        remaining = identity.expires_at + authenticator.settings.leeway_seconds - self._converser.hub.clock()
+        return trio.current_time() + remaining
+
+    def _revoked(self) -> None:
+        self._tell(RequestError(ErrorCode.TOKEN_REVOKED, "the token was revoked"))
+        self._connection.close(CloseCode.TOKEN_REVOKED, "the token was revoked")
+
+    def _tell(self, error: RequestError) -> None:
+        self._connection.send_message(encode_error(error, timestamp=self._converser.hub.clock()))

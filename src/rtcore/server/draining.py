@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -43,18 +41,17 @@ class Drain:
         self._connections: dict[WebSocketConnection, None] = {}
         self._empty = trio.Event()
 
-    @contextmanager
-    def include(self, connection: WebSocketConnection) -> Iterator[None]:
-        """Close this connection too, should the drain begin while the block runs."""
+    def add(self, connection: WebSocketConnection) -> None:
+        """Close this connection too when the drain begins; at once, if it has begun."""
         self._connections[connection] = None
         if self.requested.is_set():
             self._close(connection, 0.0)
-        try:
-            yield
-        finally:
-            del self._connections[connection]
-            if self.requested.is_set() and not self._connections:
-                self._empty.set()
+
+    def remove(self, connection: WebSocketConnection) -> None:
+        """A connection that was added has ended."""
+        del self._connections[connection]
+        if self.requested.is_set() and not self._connections:
+            self._empty.set()
 
     def start(self) -> None:
         """Begin; idempotent."""

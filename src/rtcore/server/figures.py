@@ -23,7 +23,7 @@ class ServerFigures:
     connections_maximum: int = 0
     """Most connections that are admitted at once."""
     refused: Mapping[str, int] = field(factory=dict)
-    """Connections refused, by reason."""
+    """Connections refused, by the HTTP status of the answer."""
     messages_received: int = 0
     """Messages from clients."""
     messages_sent: int = 0

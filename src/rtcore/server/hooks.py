@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
 
 from rtcore.errors import HubClosed, RequestError
 from rtcore.hub.hub import Hub
-from rtcore.server.reception import Upgrade
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.identity import Identity
 
@@ -62,16 +61,15 @@ class Presence:
         self._hub = hub
         self._hooks = hooks
 
-    @contextmanager
-    def announced(self, connection: WebSocketConnection, upgrade: Upgrade) -> Iterator[None]:
-        """Say that a connection is there while the block runs."""
-        self._hooks.connected(_info(connection, upgrade))
+    def opened(self, connection: WebSocketConnection) -> None:
+        """A connection is there."""
         self._publish("connection.connected", connection)
-        try:
-            yield
-        finally:
-            self._publish("connection.disconnected", connection)
-            self._hooks.disconnected(_info(connection, upgrade))
+        self._hooks.connected(_info(connection))
+
+    def closed(self, connection: WebSocketConnection) -> None:
+        """It is over."""
+        self._publish("connection.disconnected", connection)
+        self._hooks.disconnected(_info(connection))
 
     def _publish(self, type: str, connection: WebSocketConnection) -> None:
         identity = connection.identity
@@ -83,10 +81,10 @@ class Presence:
             )
 
 
-def _info(connection: WebSocketConnection, upgrade: Upgrade) -> ConnectionInfo:
+def _info(connection: WebSocketConnection) -> ConnectionInfo:
     return ConnectionInfo(
         connection_id=connection.connection_id,
-        address=upgrade.address,
-        path=upgrade.profile.path,
+        address=connection.address,
+        path=connection.path,
         identity=connection.identity,
     )

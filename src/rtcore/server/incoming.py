@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 
 import trio
 from attrs import define, field
@@ -29,7 +28,7 @@ class Incoming:
     """Address and port of the peer; an empty name where there is none."""
     server: tuple[str, int]
     secure: bool
-    _as_stream: Callable[[], trio.abc.Stream] = field(repr=False)
+    _source: socket.socket | trio.abc.Stream = field(repr=False)
 
     @classmethod
     def of_socket(cls, connected: socket.socket, client: tuple[str, int]) -> Incoming:
@@ -40,7 +39,7 @@ class Incoming:
             client=client,
             server=(str(server[0]), int(server[1])),
             secure=False,
-            as_stream=lambda: trio.SocketStream(trio.socket.from_stdlib_socket(connected)),
+            source=connected,
         )
 
     @classmethod
@@ -53,10 +52,10 @@ class Incoming:
         secure: bool = False,
     ) -> Incoming:
         """Any stream: TLS, or memory in a test."""
-        return cls(
-            transport=StreamTransport(stream), client=client, server=server, secure=secure, as_stream=lambda: stream
-        )
+        return cls(transport=StreamTransport(stream), client=client, server=server, secure=secure, source=stream)
 
     def stream(self) -> trio.abc.Stream:
         """The connection as a stream; the transport must not be used any more."""
-        return self._as_stream()
+        if isinstance(self._source, socket.socket):
+            return trio.SocketStream(trio.socket.from_stdlib_socket(self._source))
+        return self._source

@@ -8,15 +8,11 @@ from attrs import frozen
 
 from rtcore.hub.session import PROTOCOL_NAME
 from rtcore.transports.websocket_connection import WebSocketConnection
-from rtcore.values.identity import Identity
 
-__all__ = ["Conversation", "EndpointHandler", "Profile", "echo"]
-
-Conversation = Callable[[WebSocketConnection, Identity | None], Awaitable[None]]
-"""Serves one connection until it ends; the identity is None while the client has yet to authenticate."""
+__all__ = ["EndpointHandler", "Profile", "echo"]
 
 EndpointHandler = Callable[[WebSocketConnection], Awaitable[None]]
-"""An application's own handler of raw messages."""
+"""Serves one connection until it ends; its `identity` is None while the client has yet to authenticate."""
 
 
 @frozen(kw_only=True)
@@ -24,7 +20,7 @@ class Profile:
     """One WebSocket endpoint."""
 
     path: str
-    converse: Conversation
+    converse: EndpointHandler
     subprotocols: tuple[str, ...] = (PROTOCOL_NAME,)
     authenticates_itself: bool = True
     """Whether a client may connect without a token and send it in its first message."""
@@ -32,11 +28,7 @@ class Profile:
     @classmethod
     def of_handler(cls, path: str, handler: EndpointHandler) -> Profile:
         """An endpoint whose messages an application handles; where tokens are needed, one must be in the handshake."""
-
-        async def converse(connection: WebSocketConnection, identity: Identity | None) -> None:
-            await handler(connection)
-
-        return cls(path=path, converse=converse, subprotocols=(), authenticates_itself=False)
+        return cls(path=path, converse=handler, subprotocols=(), authenticates_itself=False)
 
 
 async def echo(connection: WebSocketConnection) -> None:

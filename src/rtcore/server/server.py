@@ -14,15 +14,14 @@ import logging
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import trio
 from attrs import evolve
 
 from rtcore.errors import HandshakeRefused, SettingsError
 from rtcore.features.system_metrics import SystemMetrics
-from rtcore.hub.encoding import FrameEncoding
+from rtcore.hub.encoding import frame_encoding
 from rtcore.hub.hub import Hub
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.server.admission import ConnectionPool
@@ -46,6 +45,7 @@ from rtcore.server.settings_check import check_settings
 from rtcore.server.tls import TlsContext
 from rtcore.server.violations import ViolationLedger
 from rtcore.transports.traffic import Traffic
+from rtcore.transports.transport import Transport
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.identity import ANONYMOUS
 from rtcore.values.version import VERSION
@@ -129,12 +129,13 @@ class Server:
             clock=hub.clock,
             monotonic=trio.current_time,
         )
+        self._refused: dict[str, int] = {}
         self._presence = Presence(hub, hooks or ConnectionHooks())
         self._nursery: trio.Nursery | None = None
 
     def _profiles(self, endpoints: Mapping[str, EndpointHandler]) -> Iterable[Profile]:
         converser = Converser(
-            self.hub,
+            hub=self.hub,
             authenticator=self.authenticator,
             revocations=self.revocations,
             ledger=self.ledger,
@@ -179,7 +180,7 @@ class Server:
             connections=pool.active,
             connections_total=pool.total_created,
             connections_maximum=pool.limit,
-            refused={"no_room": pool.refused},
+            refused=dict(self._refused),
             messages_received=traffic.messages_in,
             messages_sent=traffic.messages_out,
             bytes_received=traffic.bytes_in,
@@ -248,21 +249,17 @@ class Server:
 
     def _accepted(self, connected: socket.socket, client: tuple[str, int]) -> None:
         assert self._nursery is not None, "only a running server accepts"
-        self._nursery.start_soon(self._serve_socket, connected, client)
-
-    async def _serve_socket(self, connected: socket.socket, client: tuple[str, int]) -> None:
+        incoming = Incoming.of_socket(connected, client)
         if self._tls is None:
-            await self.serve_incoming(Incoming.of_socket(connected, client))
+            self._nursery.start_soon(self.serve_incoming, incoming)
             return
-        server = connected.getsockname()
-        plain = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
-        stream = trio.SSLStream(plain, self._tls.context, server_side=True, https_compatible=True)
-        await self.serve_incoming(
-            Incoming.of_stream(stream, client=client, server=(str(server[0]), int(server[1])), secure=True),
-            prepare=stream.do_handshake,
-        )
+        stream = trio.SSLStream(incoming.stream(), self._tls.context, server_side=True, https_compatible=True)
+        secured = Incoming.of_stream(stream, client=client, server=incoming.server, secure=True)
+        self._nursery.start_soon(self.serve_incoming, secured, stream.do_handshake)
 
-    async def serve_incoming(self, incoming: Incoming, prepare: Callable[[], object] | None = None) -> None:
+    async def serve_incoming(
+        self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """
         Serve one connection from its first byte until it is gone; what goes wrong with it stays with it.
 
@@ -270,51 +267,59 @@ class Server:
             incoming: The connection; owned from here on.
             prepare: Async function to await within the handshake's deadline: TLS's own handshake.
         """
+        transport = incoming.transport
         try:
             wanted = await self._receive(incoming, prepare)
             if isinstance(wanted, HttpRequest):
                 peer = HttpPeer(client=incoming.client, server=incoming.server, secure=incoming.secure)
                 await serve_http(self._app, incoming.stream(), wanted.bytes_read, config=self._bridge, peer=peer)
             elif wanted is not None:
-                await self._serve_websocket(incoming, wanted)
+                with wanted.permit:
+                    converse = wanted.profile.converse
+                    connection = self._connection(transport, wanted)
+                    del incoming, prepare, wanted  # an idle connection keeps nothing of its handshake
+                    self._drain.add(connection)
+                    try:
+                        await connection.run(converse, self._presence)
+                    finally:
+                        self._drain.remove(connection)
         finally:
-            incoming.transport.abort()
+            transport.abort()
             with trio.move_on_after(1, shield=True):
-                await incoming.transport.aclose()
+                await transport.aclose()
 
-    async def _receive(self, incoming: Incoming, prepare: Callable[[], object] | None) -> Upgrade | HttpRequest | None:
+    async def _receive(
+        self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None
+    ) -> Upgrade | HttpRequest | None:
         try:
             with trio.move_on_after(self.settings.limits.handshake_seconds):
                 if prepare is not None:
-                    await prepare()  # type: ignore[misc]
+                    await prepare()
                 return await self._reception.receive(incoming)
         except HandshakeRefused as refused:
             logger.info("%s: refused with %d: %s", incoming.client[0], refused.status, refused)
+            self._refused[str(refused.status)] = self._refused.get(str(refused.status), 0) + 1
             await refuse(incoming.transport, refused)
         except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as error:
             logger.debug("%s: gone before its handshake: %s", incoming.client[0], error)
         return None
 
-    async def _serve_websocket(self, incoming: Incoming, upgrade: Upgrade) -> None:
+    def _connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
         accepted, limits = upgrade.accepted, self.settings.limits
         connection = WebSocketConnection(
             self.hub,
-            incoming.transport,
+            transport,
             ConnectionState(maximum_message_bytes=limits.message_bytes, compression=accepted.compression),
-            FrameEncoding(accepted.compression),
+            frame_encoding(accepted.compression),
             connection_id=secrets.token_hex(8),
             limits=limits,
             traffic=self.traffic,
             opening=accepted.response,
             early=upgrade.early,
         )
-        with upgrade.permit, self._drain.include(connection):
-            await connection.run(partial(self._converse, upgrade))
-
-    async def _converse(self, upgrade: Upgrade, connection: WebSocketConnection) -> None:
+        connection.address, connection.path = upgrade.address, upgrade.profile.path
         connection.identity = upgrade.identity
-        with self._presence.announced(connection, upgrade):
-            await upgrade.profile.converse(connection, upgrade.identity)
+        return connection
 
 
 def _address(listener: trio.SocketListener) -> tuple[str, int]:

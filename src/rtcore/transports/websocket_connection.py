@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -35,7 +35,7 @@ from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
 
-__all__ = ["WebSocketConnection"]
+__all__ = ["Lifetime", "WebSocketConnection"]
 
 logger = logging.getLogger("rtcore.connection")
 
@@ -53,6 +53,31 @@ _ENDINGS: Final[dict[Due, tuple[CloseCode, ErrorCode | None, str]]] = {
 _CUT_SECONDS: Final = 1.0  # a connection that is cancelled still gets its close frame out, if that takes no longer
 
 
+class Lifetime(Protocol):
+    """Who wants to know of connections that come and go."""
+
+    def opened(self, connection: WebSocketConnection) -> None:
+        """It is there; what this raises closes it with 1011."""
+        ...
+
+    def closed(self, connection: WebSocketConnection) -> None:
+        """It is over; called once for each that was `opened` without error."""
+        ...
+
+
+class _Unobserved:
+    """Nobody wants to know."""
+
+    def opened(self, connection: WebSocketConnection) -> None:
+        return None
+
+    def closed(self, connection: WebSocketConnection) -> None:
+        return None
+
+
+_UNOBSERVED: Final = _Unobserved()
+
+
 class WebSocketConnection(WebSocketSender):
     """
     Args:
@@ -67,7 +92,17 @@ class WebSocketConnection(WebSocketSender):
         early: Bytes that came after the handshake's request.
     """
 
-    __slots__ = ("_connection_id", "_early", "_last_word", "_left_receive", "_timer", "identity", "on_ping")
+    __slots__ = (
+        "_connection_id",
+        "_early",
+        "_last_word",
+        "_left_receive",
+        "_timer",
+        "address",
+        "identity",
+        "on_ping",
+        "path",
+    )
 
     def __init__(
         self,
@@ -84,6 +119,10 @@ class WebSocketConnection(WebSocketSender):
     ) -> None:
         super().__init__(hub, transport, state, encoding, limits=limits, traffic=traffic, opening=opening)
         self._connection_id = connection_id
+        self.address = ""
+        """Whom it counts for: the peer, or the client that a trusted proxy names."""
+        self.path = ""
+        """The path that it asked for."""
         self.identity: Identity | None = None
         """Who is at the other end, once that is known."""
         self.on_ping: Callable[[], None] | None = None
@@ -198,9 +237,15 @@ class WebSocketConnection(WebSocketSender):
 
     # Living and ending
 
-    async def run(self, handler: Callable[[WebSocketConnection], Awaitable[None]]) -> None:
+    async def run(
+        self, handler: Callable[[WebSocketConnection], Awaitable[None]], lifetime: Lifetime = _UNOBSERVED
+    ) -> None:
         """
         Run a handler over this connection; when it returns, the connection is closed.
+
+        Args:
+            handler: Receives and sends.
+            lifetime: Told when the connection is there, and when it is over: once each.
 
         An exception of the handler closes with 1011 and stays here: one failing connection must not stop its siblings.
         Cancelled, the close frame still leaves, if that takes no longer than a second.
@@ -210,13 +255,17 @@ class WebSocketConnection(WebSocketSender):
             self._timer = self._hub.timeouts.call_at(self.timers.next(), self._on_timer)
             patience = _CUT_SECONDS
             try:
-                await handler(self)
+                lifetime.opened(self)
+                try:
+                    await handler(self)
+                finally:
+                    lifetime.closed(self)
                 patience = self.limits.close_seconds
             except ConnectionClosed:
                 patience = self.limits.close_seconds
             except Exception:
                 self._traffic.errors += 1
-                logger.exception("connection %s: its handler failed", self.connection_id)
+                logger.exception("connection %s: its handler failed", self._connection_id)
                 self.close(CloseCode.INTERNAL_ERROR, "internal error")
                 patience = self.limits.close_seconds
             finally:
