@@ -298,6 +298,51 @@ async def test_garbage_is_answered_and_the_connection_lives(hub: Hub, autojump_c
         assert (await pipe.next())["type"] == "heartbeat"
 
 
+@pytest.mark.parametrize("garbage", [b"\xff\xff\xff\xff", b"\x81\x05hello", b"\x81\x81\0\0\0\0\xff"])
+async def test_client_that_breaks_the_protocol_harms_nobody(
+    hub: Hub, autojump_clock: MockClock, garbage: bytes
+) -> None:
+    """trio-websocket then refuses to send in its own way; that must not leave `attach` as an exception."""
+    async with connected(hub) as pipe:
+        await pipe.next()
+        await pipe.ask("subscribe", {"channels": ["tasks"]})
+        await pipe.next()
+        await pipe.client._stream.send_all(garbage)
+        for number in range(3):
+            hub.publish("tasks", "task.progress", number)
+            await trio.lowlevel.checkpoint()
+        await pipe.ended.wait()
+        assert (hub.statistics().subscribers, hub.statistics().timers) == (0, 0)
+
+
+async def test_message_and_close_in_one_piece_are_both_understood(hub: Hub, autojump_clock: MockClock) -> None:
+    async with connected(hub, identity=EDITOR) as pipe:
+        await pipe.next()
+        message = b'{"type":"publish","id":1,"data":{"channel":"tasks","type":"t","data":1}}'
+        no_mask = b"\0\0\0\0"
+        frame = bytes([0x81, 0x80 | len(message)]) + no_mask + message
+        await pipe.client._stream.send_all(frame + b"\x88\x80" + no_mask)
+        await pipe.ended.wait()
+        assert hub.statistics().published == 1
+        assert (hub.statistics().subscribers, hub.statistics().timers) == (0, 0)
+
+
+async def test_broken_protocol_while_much_is_being_sent_harms_nobody(hub: Hub, autojump_clock: MockClock) -> None:
+    """trio-websocket answers with a close frame of its own, after which it refuses what the session still has."""
+    async with connected(hub) as pipe:
+        unclog = await clog(pipe)
+        await pipe.ask("subscribe", {"channels": ["tasks"]})
+        await wait_all_tasks_blocked()
+        for number in range(3):
+            hub.publish("tasks", "task.progress", number)
+        await wait_all_tasks_blocked()
+        await pipe.client._stream.send_all(b"\xff\xff\xff\xff")
+        await wait_all_tasks_blocked()
+        unclog()
+        await pipe.ended.wait()
+        assert (hub.statistics().subscribers, hub.statistics().timers) == (0, 0)
+
+
 def test_lines_can_be_parted_whatever_was_published() -> None:
     """JSON text escapes every control character, so the line feed between messages is the only one."""
     encoding = LineEncoding()
