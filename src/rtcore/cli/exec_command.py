@@ -124,5 +124,6 @@ class _Execution:
         if state is ClientState.CONNECTED:
             self.was_connected = True
         elif state is ClientState.WAITING and not (self.was_connected or self.gave_up.is_set()):
-            complain(f"rtcore exec: no server at {escape(self.url)}: {escape(why)}; the command runs all the same")
+            cause = escape(why.rpartition(";")[0])
+            complain(f"rtcore exec: no server at {escape(self.url)}: {cause}; the command runs all the same")
             self.gave_up.set()

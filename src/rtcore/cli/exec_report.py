@@ -18,8 +18,8 @@ __all__ = ["Reporter"]
 
 CHANNEL: Final = "tools"
 _PIECE_BYTES: Final = 16 * 1024  # as `Limits.output_line_bytes`
-_WAITING_BYTES: Final = 1024 * 1024
-"""Output that may wait for the server: about a minute of a talkative build."""
+_WAITING_BYTES: Final = 4 * 1024 * 1024
+"""Output that may wait for the server: some minutes of a talkative build."""
 _JOIN_SECONDS: Final = 0.05
 """How long output waits for more to share an event with: twenty events a second, far below any rate limit."""
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from functools import partial
 
 import trio
 
 from rtcore.application import open_hub
 from rtcore.cli.server_options import DEFAULT_URL
 from rtcore.cli.settings_options import add_settings_arguments, settings_of
-from rtcore.server.demo import run_demo
 from rtcore.server.server import Server
 from rtcore.server.settings import Settings
 from rtcore.server.signals import handle_signals
@@ -83,8 +81,6 @@ async def _serve(settings: Settings) -> int:
         async with trio.open_nursery() as serving:
             await serving.start(server.run)
             print(_greeting(server), flush=True)
-            if settings.demo:
-                nursery.start_soon(partial(run_demo, hub, limits=settings.limits))
         nursery.cancel_scope.cancel()
     return code
 

@@ -55,7 +55,19 @@ def judge_ending(error: Exception, *, new_token_possible: bool) -> Ending:
         return _judge_refusal(error)
     if isinstance(error, AuthenticationError):
         return _judge_authentication(error, new_token_possible)
-    return Ending(final=None, retry_after=None, reason=str(error) or type(error).__name__)
+    return Ending(final=None, retry_after=None, reason=_words(error))
+
+
+def _words(error: BaseException) -> str:
+    """The cause; where Trio tried several addresses, what became of the last: its own words say little."""
+    cause = error.__cause__
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[-1]
+    if type(error) is OSError and isinstance(cause, OSError):
+        error = cause
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, TimeoutError):
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
 
 
 def _judge_close(error: ConnectionClosed, new_token_possible: bool) -> Ending:

@@ -9,7 +9,7 @@ from typing import Protocol, Self, TextIO
 
 from rtcore.client import DroppedNotice, ReceivedEvent, RecoveryNotice
 from rtcore.protocol.json_codec import json_dumps
-from rtcore.tui.escaping import escape
+from rtcore.tui.escaping import escape, escape_json
 from rtcore.tui.lines import event_lines
 from rtcore.values.events import format_timestamp
 
@@ -76,8 +76,7 @@ class JsonLines(PlainLines):
             "position": event.position,
         }
         marks = {"notice": event.notice, "repaired": event.repaired, "conflated": event.conflated, "key": event.key}
-        # DEL and C1 controls are the only ones that JSON leaves as they are.
-        self._print([escape(json_dumps(table | {name: mark for name, mark in marks.items() if mark}).decode())])
+        self._print([escape_json(json_dumps(table | {name: mark for name, mark in marks.items() if mark}).decode())])
 
 
 def open_board() -> Display:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["escape"]
+__all__ = ["escape", "escape_json"]
 
 
 def escape(text: str) -> str:
@@ -15,3 +15,21 @@ def escape(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def escape_json(text: str) -> str:
+    """
+    The same JSON text without characters that are not printable: JSON itself lets DEL, C1 controls and marks stand.
+
+    They can only be inside strings, where an escape means the same. Source: RFC 8259, section 7.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _json_escape(ord(char)) for char in text)
+
+
+def _json_escape(code: int) -> str:
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

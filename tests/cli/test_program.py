@@ -1,0 +1,79 @@
+"""Arguments, help and exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from rtcore.cli import main
+from rtcore.cli.program import COMMANDS
+from rtcore.values.version import VERSION
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(command in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_a_version(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert f"rtcore {command}" in capsys.readouterr().out
+    assert main([command, "--version"]) == 0
+    assert capsys.readouterr().out == f"rtcore {VERSION}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        ([], "usage: rtcore COMMAND"),
+        (["srve"], "unknown command 'srve'; did you mean 'serve'?"),
+        (["--verison"], "unknown option '--verison'"),
+        (["serve", "--prot", "1"], "unknown argument '--prot'; did you mean --port?"),
+        (["serve", "--set", "limits"], "--set: expected PATH=VALUE"),
+        (
+            ["serve", "--set", "limits.conections=5"],
+            '$.limits.conections: unknown setting; did you mean "connections"?',
+        ),
+        (["serve", "--port", "fast"], '$.port: expected a whole number from 0 to 65535, got "fast"'),
+        (["serve", "--host", "0.0.0.0", "--port", "0"], "--allow-anonymous"),
+        (["serve", "--config", "/nonexistent.toml"], "cannot be read"),
+        (["exec"], "which command?"),
+        (["exec", "--"], "which command?"),
+        (["tail", "--since", "yesterday"], "argument --since: expected 10m"),
+        (["tail", "a", "b", "--since", "offset:3"], "a position or an offset is of one channel"),
+        (["tail", "--where", "status"], "expected FIELD=VALUE"),
+        (["tail", "../x"], "channel name must be"),
+        (["tail", "--count", "0"], "whole number over 0"),
+        (["tail", "--url", "http//x"], "--url: the URL must have the form"),
+        (["tail", "--url", "ws://x/?token=secret"], "must not carry a token"),
+        (["tail", "--token-file", "/nonexistent"], "--token-file:"),
+        (["publish", "tasks"], "required: TYPE"),
+        (["publish", "tasks", "a", "{"], "DATA: not JSON"),
+        (["token", "--user", "u"], "no key to sign with"),
+        (["check", "--set", "port=99999"], "$.port:"),
+    ],
+)
+def test_wrong_arguments_end_with_two_and_say_what_is_wrong(
+    arguments: list[str], answer: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RTCORE_URL", "RTCORE_TOKEN", "RTCORE_SETTINGS"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert answer in captured.err
+    assert "secret" not in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_help_loads_no_command() -> None:
+    """Help must come at once; Trio, the server and rich take their time."""
+    program = (
+        "import sys; from rtcore.cli import main; main(['--help']); "
+        "print([name for name in ('trio', 'rich', 'jwt', 'starlette') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
