@@ -156,6 +156,23 @@ async def test_cancelled_while_the_client_does_not_read_it_ends_within_a_second(
         assert (hub.statistics().subscribers, hub.statistics().timers) == (0, 0)
 
 
+@pytest.mark.parametrize("ticks", range(0, 40, 3))
+async def test_cancelled_at_any_moment_it_leaves_nothing_behind(
+    hub: Hub, autojump_clock: MockClock, ticks: int
+) -> None:
+    """Also in the middle of a handshake with the hub, a reply, an event or the close."""
+    async with connected(hub) as pipe:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipe.ask, "subscribe", {"channels": ["tasks"]})
+            for _ in range(ticks):
+                hub.publish("tasks", "task.progress", "x" * 1000)
+                await trio.lowlevel.checkpoint()
+            pipe.scope.cancel()
+        assert await pipe.closed() == 1001
+        await pipe.ended.wait()
+        assert (hub.statistics().subscribers, hub.statistics().timers) == (0, 0)
+
+
 async def clog(pipe: Pipe) -> Callable[[], None]:
     """From now on nothing that the server sends is taken; calling the result takes it again."""
     await pipe.next()  # the welcome
