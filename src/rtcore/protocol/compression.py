@@ -26,6 +26,7 @@ __all__ = [
     "Extension",
     "MessageEncoder",
     "accept_offer",
+    "compression_totals",
     "negotiate_compression",
 ]
 
@@ -202,3 +203,13 @@ def _deflater(window_bits: int, level: int) -> MessageDeflater:
     if deflater is None:
         deflater = _deflaters.by_shape[shape] = MessageDeflater(window_bits, level)
     return deflater
+
+
+def compression_totals() -> tuple[int, int]:
+    """
+    Bytes of messages before and after compression, in this thread since its start.
+
+    A message that many connections share is counted once: what it saved on the wire is that many times as much.
+    """
+    deflaters = _deflaters.by_shape.values()
+    return sum(each.bytes_in for each in deflaters), sum(each.bytes_out for each in deflaters)

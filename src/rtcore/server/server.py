@@ -23,6 +23,7 @@ from rtcore.errors import HandshakeRefused, SettingsError
 from rtcore.features.system_metrics import SystemMetrics
 from rtcore.hub.encoding import frame_encoding
 from rtcore.hub.hub import Hub
+from rtcore.protocol.compression import compression_totals
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.server.admission import ConnectionPool
 from rtcore.server.authentication import Authenticator
@@ -175,6 +176,7 @@ class Server:
     def figures(self) -> ServerFigures:
         """A snapshot of connections and traffic."""
         pool, traffic, ledger = self.pool.statistics(), self.traffic, self.ledger.statistics()
+        uncompressed, compressed = compression_totals()
         return ServerFigures(
             started_at=self._started_at,
             connections=pool.active,
@@ -187,6 +189,8 @@ class Server:
             bytes_sent=traffic.bytes_out,
             errors=traffic.errors,
             rate_violations=ledger.total,
+            compression_bytes_in=uncompressed,
+            compression_bytes_out=compressed,
         )
 
     # Running
