@@ -67,6 +67,14 @@ class Broadcaster:
         self._subscribers[subscriber] = None
         self._parked.unpark()
 
+    def retire(self, view: View) -> None:
+        """A cursor left the view; with the last one goes the window that it may have open."""
+        if not view.cursors:
+            self._views.pop(view, None)
+            timer = self._windows.pop(view, None)
+            if timer is not None:
+                timer.cancel()
+
     def forget(self, subscriber: Subscriber) -> None:
         """A subscriber has ended."""
         self._subscribers.pop(subscriber, None)

@@ -225,6 +225,8 @@ class Hub:
                 subscriber.cursors[channel].inherit(held)
             self.counters.subscribed += 1
             self.counters.replayed += outcome.replayed
+        if held is not None:
+            self.broadcaster.retire(held.view)
         self._subscribers[subscriber] = None
         self.broadcaster.mark(subscriber)
         return outcome
@@ -236,6 +238,7 @@ class Hub:
             return False
         there = self._channels[channel]
         there.detach(cursor)
+        self.broadcaster.retire(cursor.view)
         if not subscriber.cursors:
             self._subscribers.pop(subscriber, None)
         if there.idle and not len(there.log):
@@ -253,6 +256,7 @@ class Hub:
         """Give a subscription another filter where it stands."""
         cursor = subscriber.cursors[channel]
         self._channels[channel].move(cursor, where, cursor.batch)
+        self.broadcaster.retire(cursor.view)
         self.broadcaster.mark(subscriber)
 
     # The past

@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from rtcore.hub.timeouts import TimeoutWatcher
+from rtcore.hub.timeouts import TimeoutWatcher, Timer
 from rtcore.server.settings import Settings
 from rtcore.transports.websocket_connection import WebSocketConnection
 
@@ -38,7 +38,7 @@ class Drain:
         """Set once the server is on its way out."""
         self._settings = settings
         self._timeouts = timeouts
-        self._connections: dict[WebSocketConnection, None] = {}
+        self._connections: dict[WebSocketConnection, Timer | None] = {}
         self._empty = trio.Event()
 
     def add(self, connection: WebSocketConnection) -> None:
@@ -49,7 +49,9 @@ class Drain:
 
     def remove(self, connection: WebSocketConnection) -> None:
         """A connection that was added has ended."""
-        del self._connections[connection]
+        timer = self._connections.pop(connection)
+        if timer is not None:
+            timer.cancel()
         if self.requested.is_set() and not self._connections:
             self._empty.set()
 
@@ -67,7 +69,8 @@ class Drain:
         now = trio.current_time()
         for connection in self._connections:
             # Not for secrecy: only so that the times differ.
-            self._timeouts.call_at(now + random.uniform(0, spread), partial(self._close, connection, spread))
+            due = now + random.uniform(0, spread)
+            self._connections[connection] = self._timeouts.call_at(due, partial(self._close, connection, spread))
         if not self._connections:
             self._empty.set()
 
