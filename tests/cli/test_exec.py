@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+import rtcore
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 NOWHERE = "ws://127.0.0.1:1"
@@ -109,6 +113,19 @@ def test_signal_goes_to_the_command(start: Any, number: int) -> None:
     assert execution.line() == "ready"
     assert execution.end(number) == 7
     assert execution.line() == "caught"
+
+
+def test_signal_that_is_ignored_stays_ignored() -> None:
+    """`nohup rtcore exec -- COMMAND` must protect the command."""
+    inner = f'exec {sys.executable} -m rtcore exec --url {NOWHERE} -- sh -c "kill -HUP \\$\\$; echo alive"'
+    ended = subprocess.run(
+        ["sh", "-c", f"trap '' HUP; {inner}"],
+        capture_output=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(rtcore.__file__))},
+    )
+    assert ended.stdout == b"alive\n"
 
 
 def test_command_is_told_when_nobody_reads_its_output_any_more(start: Any) -> None:

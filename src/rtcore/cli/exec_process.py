@@ -18,6 +18,7 @@ from typing import Final
 import trio
 from attrs import define, field
 
+from rtcore.cli.running import heeded
 from rtcore.errors import ProcessNotStarted
 
 __all__ = ["Interruptions", "run_attached"]
@@ -36,7 +37,11 @@ class Interruptions:
 
     async def run(self, *, task_status: trio.TaskStatus[Interruptions]) -> None:
         """Take signals until cancelled."""
-        with trio.open_signal_receiver(*_FORWARDED) as signals:
+        numbers = heeded(*_FORWARDED)
+        if not numbers:
+            task_status.started(self)
+            return
+        with trio.open_signal_receiver(*numbers) as signals:
             task_status.started(self)
             async for number in signals:
                 self._interrupt(number)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-__all__ = ["run_command"]
+__all__ = ["heeded", "run_command"]
 
 
 def run_command(command: Callable[[], Awaitable[int]]) -> int:
@@ -19,13 +19,26 @@ def run_command(command: Callable[[], Awaitable[int]]) -> int:
     return trio.run(_supervise, command)
 
 
+def heeded(*numbers: int) -> list[int]:
+    """
+    Those signals that whoever started us did not have ignored, as `nohup` does, and shells for what runs behind them.
+
+    Catching an ignored signal would end its being ignored, for the commands that we start too.
+    """
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 async def _supervise(command: Callable[[], Awaitable[int]]) -> int:
     code: int | None = None
     failure: Exception | None = None
 
     async def watch(*, task_status: trio.TaskStatus[None]) -> None:
         nonlocal code
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        numbers = heeded(signal.SIGINT, signal.SIGTERM)
+        if not numbers:
+            task_status.started()
+            return
+        with trio.open_signal_receiver(*numbers) as signals:
             task_status.started()
             async for number in signals:
                 code = 128 + number

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from rtcore.client import ReceivedEvent
@@ -32,11 +33,11 @@ class TaskBoard:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self._progress = Progress(
-            TextColumn("{task.fields[label]}", markup=False),
-            BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f}%", markup=False),
-            TextColumn("{task.fields[message]}", markup=False),
-            TimeElapsedColumn(),
+            TextColumn("{task.fields[label]}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:>3.0f}%", markup=False, table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[message]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=self.console,
             transient=True,
             refresh_per_second=10,
@@ -67,8 +68,7 @@ class TaskBoard:
                 self._move_bar((family, identifier), verb, data)
         if event.type not in _SHOWN_BY_ITS_BAR:
             style = "red" if isinstance(data, dict) and data.get("is_stderr") is True else _STYLES.get(verb, "")
-            for line in event_lines(event):
-                self._print(line, style)
+            self._print("\n".join(event_lines(event)), style)  # each print draws the bars again
 
     def say(self, text: str) -> None:
         """Print a line of rtcore's own; escaped already where parts of it come from elsewhere."""
@@ -92,8 +92,8 @@ class TaskBoard:
         while len(self._bars) >= _BARS:
             self._progress.remove_task(self._bars.pop(next(iter(self._bars))))
 
-    def _print(self, line: str, style: str) -> None:
-        self._progress.console.print(Text(line, style=style), soft_wrap=True)
+    def _print(self, text: str, style: str) -> None:
+        self._progress.console.print(Text(text, style=style), soft_wrap=True)
 
 
 def _label(family: str, data: dict[str, Any]) -> str:
@@ -109,4 +109,4 @@ def _message(data: dict[str, Any]) -> str:
 
 
 def _fit(text: str, width: int) -> str:
-    return (text if len(text) <= width else text[: width - 1] + "…").ljust(width)
+    return text if len(text) <= width else text[: width - 1] + "…"
