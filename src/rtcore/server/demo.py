@@ -31,6 +31,13 @@ _PYTHON: Final = sys.executable or "python3"
 _MODULES: Final = ("json", "email", "asyncio", "http.client")
 _WEIGHTS: Final = {"describe": 1, "inspect": 4, "measure": 3, "verify": 1}
 _FAILS_EVERY: Final = 4
+_IMPORT: Final = """
+import sys, time
+before, began = len(sys.modules), time.perf_counter()
+import {module}
+print(len(sys.modules) - before, "modules came with {module}")
+print(f"it took {{1000 * (time.perf_counter() - began):.1f}} ms", file=sys.stderr)
+"""
 
 
 @frozen(kw_only=True)
@@ -119,8 +126,7 @@ def _describe() -> list[_Step]:
 def _inspect(module: str) -> list[_Step]:
     return [
         _Step(title="where it is", command=(_PYTHON, "-m", "inspect", "--details", module)),
-        # the times go to the standard error
-        _Step(title="what it imports", command=(_PYTHON, "-X", "importtime", "-c", f"import {module}")),
+        _Step(title="what it imports", command=(_PYTHON, "-c", _IMPORT.format(module=module))),
     ]
 
 
