@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -39,6 +41,7 @@ class Drain:
         self._settings = settings
         self._timeouts = timeouts
         self._connections: dict[WebSocketConnection, Timer | None] = {}
+        self._others = 0
         self._empty = trio.Event()
 
     def add(self, connection: WebSocketConnection) -> None:
@@ -52,7 +55,20 @@ class Drain:
         timer = self._connections.pop(connection)
         if timer is not None:
             timer.cancel()
-        if self.requested.is_set() and not self._connections:
+        self._check_empty()
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Wait for this block too: an HTTP connection, which ends by itself with the reply that it is at."""
+        self._others += 1
+        try:
+            yield
+        finally:
+            self._others -= 1
+            self._check_empty()
+
+    def _check_empty(self) -> None:
+        if self.requested.is_set() and not self._connections and not self._others:
             self._empty.set()
 
     def start(self) -> None:
@@ -71,15 +87,15 @@ class Drain:
             # Not for secrecy: only so that the times differ.
             due = now + random.uniform(0, spread)
             self._connections[connection] = self._timeouts.call_at(due, partial(self._close, connection, spread))
-        if not self._connections:
-            self._empty.set()
+        self._check_empty()
 
     async def finish(self) -> None:
         """Wait until every connection has ended, or the time is up."""
         with trio.move_on_after(self._settings.limits.drain_seconds) as scope:
             await self._empty.wait()
         if scope.cancelled_caught:
-            logger.warning("cutting %d connections that did not end in time", len(self._connections))
+            left = len(self._connections) + self._others
+            logger.warning("cutting %d connections that did not end in time", left)
 
     def _close(self, connection: WebSocketConnection, spread: float) -> None:
         retry = self._settings.retry_after_seconds + random.uniform(0, spread)

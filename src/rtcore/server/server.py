@@ -276,7 +276,8 @@ class Server:
             wanted = await self._receive(incoming, prepare)
             if isinstance(wanted, HttpRequest):
                 peer = HttpPeer(client=incoming.client, server=incoming.server, secure=incoming.secure)
-                await serve_http(self._app, incoming.stream(), wanted.bytes_read, config=self._bridge, peer=peer)
+                with self._drain.awaited():
+                    await serve_http(self._app, incoming.stream(), wanted.bytes_read, config=self._bridge, peer=peer)
             elif wanted is not None:
                 with wanted.permit:
                     converse = wanted.profile.converse

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import trio
 
-from rtcore.errors import ConnectionClosed, ErrorCode, RequestError
+from rtcore.errors import ConnectionClosed, RequestError
 from rtcore.hub.encoding import FrameEncoding
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
@@ -27,7 +27,7 @@ from rtcore.protocol.connection_state import (
     ProtocolFailed,
 )
 from rtcore.protocol.envelope import encode_error
-from rtcore.transports.connection_timers import Due
+from rtcore.transports.connection_timers import ENDINGS, Due
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
 from rtcore.transports.websocket_sender import WebSocketSender
@@ -39,17 +39,6 @@ __all__ = ["Lifetime", "WebSocketConnection"]
 
 logger = logging.getLogger("rtcore.connection")
 
-_ENDINGS: Final[dict[Due, tuple[CloseCode, ErrorCode | None, str]]] = {
-    Due.AUTHENTICATION_TIMEOUT: (
-        CloseCode.AUTHENTICATION_TIMEOUT,
-        ErrorCode.AUTHENTICATION_REQUIRED,
-        "no valid auth message in time",
-    ),
-    Due.TOKEN_EXPIRED: (CloseCode.TOKEN_EXPIRED, ErrorCode.TOKEN_EXPIRED, "the token has expired"),
-    Due.IDLE_TIMEOUT: (CloseCode.IDLE_TIMEOUT, None, "no message for too long"),
-    Due.PING_TIMEOUT: (CloseCode.PING_TIMEOUT, None, "a ping stayed unanswered"),
-    Due.SLOW_CONSUMER: (CloseCode.SLOW_CONSUMER, None, "slow consumer: nothing was taken for too long"),
-}
 _CUT_SECONDS: Final = 1.0  # a connection that is cancelled still gets its close frame out, if that takes no longer
 
 
@@ -253,6 +242,8 @@ class WebSocketConnection(WebSocketSender):
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._timer = self._hub.timeouts.call_at(self.timers.next(), self._on_timer)
+            if self.blocked:  # closed before it ran: what waits could not be sent without a nursery
+                self._start_drain()
             patience = _CUT_SECONDS
             try:
                 lifetime.opened(self)
@@ -330,7 +321,7 @@ class WebSocketConnection(WebSocketSender):
     def _time_out(self, due: Due) -> None:
         if due is Due.SLOW_CONSUMER:
             self.counters.disconnected_slow += 1
-        code, error_code, reason = _ENDINGS[due]
+        code, error_code, reason = ENDINGS[due]
         logger.info("connection %s: closing with %d: %s", self._connection_id, code, reason)
         if error_code is not None:
             self.send_message(encode_error(RequestError(error_code, reason), timestamp=self._clock()))
