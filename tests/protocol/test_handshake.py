@@ -262,3 +262,21 @@ def test_a_refusal_that_offers_an_upgrade_names_it_in_connection() -> None:
 
 def test_a_status_without_a_name_can_be_refused_with() -> None:
     assert refusal_response(HandshakeRefused(499, "x")).startswith(b"HTTP/1.1 499 Refused\r\n")
+
+
+def test_handshake_with_http_1_0_is_refused_with_505() -> None:
+    """RFC 6455, section 4.1: the handshake is HTTP/1.1 or higher."""
+    data = (
+        b"GET /ws HTTP/1.0\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    with pytest.raises(HandshakeRefused) as caught:
+        accept_handshake(parse_request_head(data, Limits()))
+    assert caught.value.status == 505
+
+
+def test_other_method_at_a_websocket_path_is_refused_with_405_even_without_an_upgrade() -> None:
+    with pytest.raises(HandshakeRefused) as caught:
+        accept_handshake(parse_request_head(b"POST /ws HTTP/1.1\r\nHost: x\r\n\r\n", Limits()))
+    assert caught.value.status == 405
+    assert ("Allow", "GET") in caught.value.headers

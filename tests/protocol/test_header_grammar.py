@@ -61,7 +61,6 @@ def test_a_target_has_a_path_and_a_query(method: str, target: str, path: str, qu
 
 
 REQUEST_LINES = [
-    (b"GET / HTTP/1.0", 505),
     (b"GET / HTTP/2.0", 505),
     (b"PRI * HTTP/2.0", 505),
     (b"GET / HTTP/1.2", 505),
@@ -87,6 +86,12 @@ REQUEST_LINES = [
     (b"", 400),
     (b"GET /" + b"a" * 200 + b" HTTP/1.1", 414),
 ]
+
+
+def test_http_1_0_needs_no_host() -> None:
+    """Load balancers still check health with it; a WebSocket handshake with it is refused later."""
+    head = parse_request_head(b"GET /healthz HTTP/1.0\r\n\r\n", Limits())
+    assert (head.version, head.path) == ("1.0", "/healthz")
 
 
 @pytest.mark.parametrize(("line", "status"), REQUEST_LINES)

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from rtcore.protocol.compression import CompressionParameters, MessageEncoder
 
-__all__ = ["Encoding", "FrameEncoding", "TextEncoding", "frame_encoding"]
+__all__ = ["Encoding", "FrameEncoding", "frame_encoding"]
 
 
 class Encoding(Protocol):
@@ -18,15 +18,6 @@ class Encoding(Protocol):
     def wire(self, text: bytes) -> bytes:
         """The complete wire form of one message; consecutive forms may be joined."""
         ...
-
-
-@frozen
-class TextEncoding:
-    """The JSON text itself: for transports that make their own frames."""
-
-    def wire(self, text: bytes) -> bytes:
-        """The text as it is."""
-        return text
 
 
 def _server_side(compression: CompressionParameters | None) -> CompressionParameters | None:

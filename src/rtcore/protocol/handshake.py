@@ -164,10 +164,12 @@ def _lists(head: RequestHead, name: str, token: str) -> bool:
 
 def _check_upgrade(head: RequestHead) -> None:
     """Everything that must hold before the key is looked at."""
-    if not wants_websocket(head):
-        raise HandshakeRefused(426, "this is a WebSocket endpoint", headers=_UPGRADE_REQUIRED)
     if head.method != "GET":
         raise HandshakeRefused(405, f"a WebSocket handshake is a GET, not a {head.method}", headers=(("Allow", "GET"),))
+    if head.version != "1.1":
+        raise HandshakeRefused(505, f"a WebSocket handshake is HTTP/1.1, not {head.version}")
+    if not wants_websocket(head):
+        raise HandshakeRefused(426, "this is a WebSocket endpoint", headers=_UPGRADE_REQUIRED)
     if not _lists(head, "connection", "upgrade"):
         raise HandshakeRefused(400, "Connection does not name Upgrade")
     if head.get("transfer-encoding") is not None or head.get("content-length") not in (None, "0"):

@@ -150,7 +150,7 @@ def parse_request_head(data: bytes, limits: Limits) -> RequestHead:
     Raises:
         HandshakeRefused: With 414 for a request line that is too long, 431 for headers that are too long or too many,
         505
-            for a version other than HTTP/1.1, 400 for everything else that the grammar does not allow.
+            for a version other than HTTP/1.1 and 1.0, 400 for everything else that the grammar does not allow.
     """
     if not data.endswith(b"\r\n\r\n"):
         raise HandshakeRefused(400, "request head has no end")
@@ -161,7 +161,7 @@ def parse_request_head(data: bytes, limits: Limits) -> RequestHead:
     if len(lines) - 1 > limits.request_headers:
         raise HandshakeRefused(431, f"{len(lines) - 1} headers exceed request_headers={limits.request_headers}")
     headers = tuple(_parse_header(line, limits) for line in lines[1:])
-    _check_headers(headers)
+    _check_headers(headers, version)
     path, query = _parse_target(method, target)
     return RequestHead(method=method, target=target, path=path, query=query, version=version, headers=headers)
 
@@ -191,8 +191,8 @@ def _parse_request_line(line: bytes) -> tuple[str, str, str]:
     if match is None:
         raise HandshakeRefused(400, "malformed request line")
     method, target, major, minor = (part.decode("ascii") for part in match.groups())
-    if (major, minor) != ("1", "1"):
-        raise HandshakeRefused(505, f"HTTP/{major}.{minor} is not spoken here: only HTTP/1.1")
+    if major != "1" or minor not in ("0", "1"):  # 1.0: what load balancers still check health with
+        raise HandshakeRefused(505, f"HTTP/{major}.{minor} is not spoken here: only HTTP/1.1 and 1.0")
     return method, target, f"{major}.{minor}"
 
 
@@ -205,13 +205,15 @@ def _parse_header(line: bytes, limits: Limits) -> tuple[str, str]:
     return name.decode("ascii").lower(), value.strip(b" \t").decode("latin-1")
 
 
-def _check_headers(headers: tuple[tuple[str, str], ...]) -> None:
+def _check_headers(headers: tuple[tuple[str, str], ...], version: str) -> None:
     names = [name for name, _ in headers]
     for name in _SINGLE:
         if names.count(name) > 1:
             raise HandshakeRefused(400, f"more than one {name} header")
     host = next((value for name, value in headers if name == "host"), None)
     if host is None:
+        if version == "1.0":  # it knew no Host
+            return
         raise HandshakeRefused(400, "no host header")
     if not _HOST.fullmatch(host):
         raise HandshakeRefused(400, "malformed host header")

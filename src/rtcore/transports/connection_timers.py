@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import math
 from enum import Enum, auto
+from typing import Final
 
 from attrs import define
 
+from rtcore.errors import ErrorCode
 from rtcore.values.limits import Limits
+from rtcore.values.opcodes import CloseCode
 
-__all__ = ["ConnectionTimers", "Due"]
+__all__ = ["ENDINGS", "ConnectionTimers", "Due"]
 
 
 class Due(Enum):
@@ -29,6 +32,20 @@ class Due(Enum):
     PING_TIMEOUT = auto()
     SLOW_CONSUMER = auto()
     CLOSE_TIMEOUT = auto()
+
+
+ENDINGS: Final[dict[Due, tuple[CloseCode, ErrorCode | None, str]]] = {
+    Due.AUTHENTICATION_TIMEOUT: (
+        CloseCode.AUTHENTICATION_TIMEOUT,
+        ErrorCode.AUTHENTICATION_REQUIRED,
+        "no valid auth message in time",
+    ),
+    Due.TOKEN_EXPIRED: (CloseCode.TOKEN_EXPIRED, ErrorCode.TOKEN_EXPIRED, "the token has expired"),
+    Due.IDLE_TIMEOUT: (CloseCode.IDLE_TIMEOUT, None, "no message for too long"),
+    Due.PING_TIMEOUT: (CloseCode.PING_TIMEOUT, None, "a ping stayed unanswered"),
+    Due.SLOW_CONSUMER: (CloseCode.SLOW_CONSUMER, None, "slow consumer: nothing was taken for too long"),
+}
+"""How a connection ends by each of its deadlines: close code, the `error` told before it, and the reason."""
 
 
 @define(eq=False)

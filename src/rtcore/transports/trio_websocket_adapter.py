@@ -25,7 +25,7 @@ from rtcore.hub.session import Authenticator, Session
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.timeouts import Timer
 from rtcore.protocol.envelope import encode_error
-from rtcore.transports.connection_timers import ConnectionTimers, Due
+from rtcore.transports.connection_timers import ENDINGS, ConnectionTimers, Due
 from rtcore.values.identity import ANONYMOUS, Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
@@ -33,18 +33,6 @@ from rtcore.values.opcodes import CloseCode
 __all__ = ["LineEncoding", "attach"]
 
 _CUT_SECONDS: Final = 1.0  # a session that is cancelled still gets its close frame out, if that takes no longer
-_ENDINGS: Final[dict[Due, tuple[CloseCode, ErrorCode | None, str]]] = {
-    Due.AUTHENTICATION_TIMEOUT: (
-        CloseCode.AUTHENTICATION_TIMEOUT,
-        ErrorCode.AUTHENTICATION_REQUIRED,
-        "no valid auth message in time",
-    ),
-    Due.TOKEN_EXPIRED: (CloseCode.TOKEN_EXPIRED, ErrorCode.TOKEN_EXPIRED, "the token has expired"),
-    Due.IDLE_TIMEOUT: (CloseCode.IDLE_TIMEOUT, None, "no message for too long"),
-    Due.SLOW_CONSUMER: (CloseCode.SLOW_CONSUMER, None, "slow consumer: nothing was taken for too long"),
-}
-
-
 async def attach(
     hub: Hub,
     connection: trio_websocket.WebSocketConnection,
@@ -287,8 +275,8 @@ class _TrioWebSocketAdapter(Subscriber):
         if self._closing is not None:
             return None
         due = self._timers.due(trio.current_time())
-        if due in _ENDINGS:
-            code, error_code, reason = _ENDINGS[due]
+        if due in ENDINGS:
+            code, error_code, reason = ENDINGS[due]
             if due is Due.SLOW_CONSUMER:
                 self.counters.disconnected_slow += 1
             if error_code is not None:
