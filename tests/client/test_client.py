@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -306,3 +307,51 @@ async def test_cancelled_at_any_moment_nothing_is_left_behind(server: Any, autoj
                         if event.offset == 3:
                             await client.publish("tasks", "a")
     assert scope.cancelled_caught
+
+
+async def test_token_function_that_cannot_reach_its_source_is_asked_again(server: Any, autojump_clock: Any) -> None:
+    answers: list[Any] = [OSError("token service away"), "token"]
+
+    def token() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    async with connecting(server, token=token) as client:
+        await server.accept("required")
+        peer = await server.accept("required")
+        request = await peer.expect("auth")
+        await peer.send("auth_success", {}, id=request["id"])
+        await client.wait_connected()
+        assert client.statistics().last_ending == "token service away"
+
+
+async def test_fault_of_the_token_function_closes_the_client_for_good(server: Any, autojump_clock: Any) -> None:
+    def token() -> str:
+        raise KeyError("mine")
+
+    async with connecting(server, token=token) as client:
+        await server.accept("required")
+        with pytest.raises(AuthenticationError, match="its function raised KeyError") as caught:
+            await client.wait_connected()
+        assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_refresh_that_fails_leaves_the_connection_be(server: Any, autojump_clock: Any) -> None:
+    answers: list[Any] = ["first", OSError("away")]
+
+    def token() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    async with connecting(server, token=token) as client:
+        peer = await server.accept("required", heartbeat_seconds=1000)
+        request = await peer.expect("auth")
+        await peer.send("auth_success", {"expires_at": time.time() + 60}, id=request["id"])
+        await client.wait_connected()
+        await trio.sleep(100)
+        assert client.state is ClientState.CONNECTED
+        assert not answers

@@ -5,9 +5,11 @@ from __future__ import annotations
 from rtcore.client.client import connect
 from rtcore.client.events import DroppedNotice, DroppedRange, ReceivedEvent, RecoveryNotice
 from rtcore.client.feed import ChannelStart
-from rtcore.client.reconnecting import Client, ClientState, ClientStatistics, Token
+from rtcore.client.reconnecting import Client
 from rtcore.client.settings import ClientSettings
+from rtcore.client.state import ClientState, ClientStatistics
 from rtcore.client.subscription import Subscription
+from rtcore.client.tokens import Token
 
 __all__ = [
     "ChannelStart",

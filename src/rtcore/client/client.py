@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from rtcore.client.reconnecting import Client, ClientState, Token
+from rtcore.client.reconnecting import Client
 from rtcore.client.settings import ClientSettings
+from rtcore.client.state import ClientState
+from rtcore.client.tokens import Token
 from rtcore.client.transport import OpenStream, parse_address
 
 __all__ = ["Client", "connect"]
@@ -34,7 +36,8 @@ async def connect(
     Args:
         url: `ws://HOST[:PORT][/PATH]` or `wss://...`; an empty path is `/ws`. It must carry no token.
         token: A token, or a function, async or not, that gets one; sent in a message, never in the URL. A function's
-            `OSError` counts as a failed attempt to connect; its other exceptions end the block.
+            `OSError` counts as a failed attempt to connect; another exception closes the client for good, and is the
+            cause of the `AuthenticationError` that each use of it raises.
         settings: Bounds and times.
         ssl_context: For `wss`; None for the system's trust store.
         open_stream: Opens the byte stream in place of TCP and TLS: Unix sockets, proxies, tests.

@@ -152,12 +152,12 @@ class ClientConnection:
             remaining = expires_at - self.wall_clock()
             await trio.sleep(max(remaining * (1 - _REFRESH_SHARE), 1.0))
             assert self.token is not None
-            request = self.outbox.request("refresh", {"token": await self.token()}, resend=False, urgent=True)
             try:
-                reply = await request.wait()
-            except (RequestError, ConnectionClosed) as error:
+                token = await self.token()
+                reply = await self.outbox.request("refresh", {"token": token}, resend=False, urgent=True).wait()
+            except (RequestError, ConnectionClosed, OSError) as error:
                 # The present token may still be good; if not, the server closes, and the next connection asks anew.
-                _log.warning("the server did not take the new token: %s", error)
+                _log.warning("the token was not refreshed: %s", error)
                 return
             expires_at = _expiry(reply) or math.inf
 

@@ -8,16 +8,13 @@ request, iterate over subscriptions) waits for the connection where it must, and
 
 from __future__ import annotations
 
-import inspect
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from enum import Enum
 
 import trio
-from attrs import frozen
 
 from rtcore.client.backoff import Backoff
 from rtcore.client.connection import ClientConnection
@@ -28,49 +25,24 @@ from rtcore.client.messages import Message, batch_to_wire, decode_outcome, since
 from rtcore.client.outbox import Outbox
 from rtcore.client.repair import Repairs
 from rtcore.client.settings import ClientSettings
+from rtcore.client.state import ClientState, ClientStatistics
 from rtcore.client.subscription import Subscription
+from rtcore.client.tokens import Token, get_token
 from rtcore.client.transport import Address, OpenStream, open_websocket
-from rtcore.errors import ConnectionClosed, ErrorCode, HandshakeRefused, LocalProtocolError, RequestError
+from rtcore.errors import (
+    ConnectionClosed,
+    ErrorCode,
+    HandshakeRefused,
+    LocalProtocolError,
+    RequestError,
+)
 from rtcore.hub.results import Batch, PublishOutcome
 from rtcore.values.channels import check_channel_name
 from rtcore.values.events import Json, Lane
 from rtcore.values.opcodes import CloseCode
 from rtcore.values.positions import Position, Since
 
-__all__ = ["Client", "ClientState", "ClientStatistics", "Token"]
-
-Token = str | Callable[[], str | Awaitable[str]]
-"""A token, or what gets one: called before each `auth`, and again in time before the token's end."""
-
-
-class ClientState(Enum):
-    """What a client is doing."""
-
-    CONNECTING = "connecting"
-    """Dialling, shaking hands or authenticating."""
-    CONNECTED = "connected"
-    """Requests are sent as they come."""
-    WAITING = "waiting"
-    """The next attempt to connect is some seconds off."""
-    CLOSED = "closed"
-    """There will be no connection any more."""
-
-
-@frozen(kw_only=True)
-class ClientStatistics:
-    """A snapshot."""
-
-    state: ClientState
-    connections: int
-    """Connections that were opened, the present one included."""
-    messages_received: int
-    messages_sent: int
-    pending: int
-    """Requests that await their reply or a connection."""
-    connection_id: str
-    """What the server calls the present connection; empty when there is none."""
-    last_ending: str
-    """Why the last connection or attempt ended; empty if none did. Parts of it come from the server."""
+__all__ = ["Client"]
 
 
 class Client:
@@ -345,11 +317,8 @@ class Client:
         return error
 
     async def _get_token(self) -> str:
-        token = self._token() if callable(self._token) else self._token
-        if inspect.isawaitable(token):
-            token = await token
-        assert token is not None
-        return token
+        assert self._token is not None, "asked only where there is one"
+        return await get_token(self._token)
 
     def _opened(self) -> None:
         self._connections += 1
