@@ -63,8 +63,8 @@ class Presence:
 
     def opened(self, connection: WebSocketConnection) -> None:
         """A connection is there."""
+        self._hooks.connected(_info(connection))  # first: one that it refuses was never there for anybody else
         self._publish("connection.connected", connection)
-        self._hooks.connected(_info(connection))
 
     def closed(self, connection: WebSocketConnection) -> None:
         """It is over."""
