@@ -16,7 +16,15 @@ from rtcore.values.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from rtcore.application import ApplicationHub, open_hub
-    from rtcore.client import Client, connect
+    from rtcore.client import (
+        Client,
+        ClientSettings,
+        ClientState,
+        DroppedNotice,
+        ReceivedEvent,
+        RecoveryNotice,
+        connect,
+    )
     from rtcore.errors import (
         AuthenticationError,
         ConnectionClosed,
@@ -46,10 +54,13 @@ __all__ = [
     "AuthenticationSettings",
     "Batch",
     "Client",
+    "ClientSettings",
+    "ClientState",
     "CloseCode",
     "ConnectionClosed",
     "ConnectionHooks",
     "ConnectionInfo",
+    "DroppedNotice",
     "ErrorCode",
     "Event",
     "HistoryPage",
@@ -64,6 +75,8 @@ __all__ = [
     "Position",
     "PublishOutcome",
     "Range",
+    "ReceivedEvent",
+    "RecoveryNotice",
     "RequestError",
     "RtcoreError",
     "Scope",
@@ -87,7 +100,15 @@ __all__ = [
 
 _HOMES: Final = {
     "rtcore.application": ("ApplicationHub", "open_hub"),
-    "rtcore.client": ("Client", "connect"),
+    "rtcore.client": (
+        "Client",
+        "ClientSettings",
+        "ClientState",
+        "DroppedNotice",
+        "ReceivedEvent",
+        "RecoveryNotice",
+        "connect",
+    ),
     "rtcore.errors": (
         "AuthenticationError",
         "ConnectionClosed",

@@ -143,7 +143,8 @@ class Channel:
         """
         Give a subscription another filter or window where it stands: no gap and no repeat.
 
-        What waits for it and no longer passes is left out; what its old filter left out before now stays left out.
+        Each event is judged by the filter of its publication: what waits is still delivered, and what the old filter
+        left out stays left out.
         """
         subscriber = cursor.subscriber
         # The rest of what it is owed may have left the log already, so it moves as it is.
@@ -154,9 +155,7 @@ class Channel:
         moved = Cursor(subscriber, view, next=view.head, overflow=cursor.overflow, batch=batch)
         moved.inherit(cursor)
         for waiting in owed:
-            event = waiting.event
-            if where.matches(event.type, event.channel, event.data):
-                subscriber.backlog.carry(waiting, moved)
+            subscriber.backlog.carry(waiting, moved)
         view.cursors[moved] = None
         subscriber.cursors[self.name] = moved
         subscriber.added(moved)

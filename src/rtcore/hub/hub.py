@@ -257,7 +257,7 @@ class Hub:
         cursor = subscriber.cursors[channel]
         self._channels[channel].move(cursor, where, cursor.batch)
         self.broadcaster.retire(cursor.view)
-        self.broadcaster.mark(subscriber)
+        subscriber.flush()  # what the old filter let pass leaves before the reply that it is gone
 
     # The past
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager
+from typing import Final
 
 import trio
 from attrs import frozen
@@ -13,16 +14,19 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.hub import Hub
 from rtcore.hub.session import Session
 from rtcore.protocol.connection_state import MessageReceived
-from rtcore.protocol.envelope import encode_error
+from rtcore.protocol.envelope import RequestId, decode_object, encode_error, request_id
 from rtcore.server.authentication import Authenticator
 from rtcore.server.revocation import RevocationList
 from rtcore.server.violations import ViolationLedger
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
 
 __all__ = ["Converser"]
+
+_PEEK_BYTES: Final = 4096  # a refused message must not cost what the refusal is to save
 
 
 @frozen(kw_only=True, eq=False)
@@ -102,7 +106,8 @@ class _Conversation:
         """Whether a message may be handled; if not, the client is told."""
         now = trio.current_time()
         if not self._bucket.take(now):
-            self._tell(RequestError(ErrorCode.RATE, "too many messages", retry_after=self._bucket.wait(now)))
+            error = RequestError(ErrorCode.RATE, "too many messages", retry_after=self._bucket.wait(now))
+            self._tell(error, _peek_id(message.data, self._connection.limits))
             self._violated()
             return False
         if not message.text:
@@ -143,5 +148,15 @@ class _Conversation:
         self._tell(RequestError(ErrorCode.TOKEN_REVOKED, "the token was revoked"))
         self._connection.close(CloseCode.TOKEN_REVOKED, "the token was revoked")
 
-    def _tell(self, error: RequestError) -> None:
-        self._connection.send_message(encode_error(error, timestamp=self._converser.hub.clock()))
+    def _tell(self, error: RequestError, id: RequestId | None = None) -> None:
+        self._connection.send_message(encode_error(error, id=id, timestamp=self._converser.hub.clock()))
+
+
+def _peek_id(text: bytes, limits: Limits) -> RequestId | None:
+    """The id of a refused message, so that its sender knows which one to repeat; None where reading it costs much."""
+    if len(text) > _PEEK_BYTES:
+        return None
+    try:
+        return request_id(decode_object(text, limits))
+    except RequestError:
+        return None

@@ -24,6 +24,7 @@ __all__ = ["Drain"]
 
 logger = logging.getLogger("rtcore.server")
 
+_RETRY_SECONDS: Final = 1.0  # what takes over is up within a moment; clients add a jitter of their own
 _CLOSES_PER_SECOND: Final = 200
 """A few connections need no spreading: the jitter is no longer than this rate asks for."""
 
@@ -98,5 +99,5 @@ class Drain:
             logger.warning("cutting %d connections that did not end in time", left)
 
     def _close(self, connection: WebSocketConnection, spread: float) -> None:
-        retry = self._settings.retry_after_seconds + random.uniform(0, spread)
+        retry = _RETRY_SECONDS + random.uniform(0, spread)
         connection.close(self._settings.drain_close_code, f"service restart; retry after {retry:.1f} s")
