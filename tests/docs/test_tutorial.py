@@ -133,7 +133,17 @@ async def test_page_is_let_in_and_what_it_sends_is_understood(files: list[tuple[
 def test_test_of_the_tutorial_passes(files: list[tuple[str, str]], tmp_path: Path) -> None:
     (tmp_path / "hashes.py").write_text(files[3][1])
     (tmp_path / "test_hashes.py").write_text(files[6][1])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
     outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert outcome.returncode == 0, outcome.stdout
     assert "1 passed" in outcome.stdout
