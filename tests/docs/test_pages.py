@@ -19,7 +19,7 @@ PAGES = sorted(str(path.relative_to(PROJECT)) for path in [*PROJECT.glob("*.md")
 _FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
-_COMMAND = re.compile(r"(?:^|[ (])rtcore ((?:%s)(?: [^\n)]*)?)" % "|".join(COMMANDS), re.MULTILINE)
+_COMMAND = re.compile(rf"(?:^|[ (])rtcore ((?:{'|'.join(COMMANDS)})(?: [^\n)]*)?)", re.MULTILINE)
 
 
 def prose_of(page: Path) -> str:
@@ -52,7 +52,7 @@ def test_command_lines_are_taken(page: str, blocks_of: Callable[..., Blocks]) ->
             if "|" in arguments or "..." in arguments:
                 continue
             module = import_module(f"rtcore.cli.{COMMANDS[name][0]}")
-            parser = CommandParser(*((name, COMMANDS[name][1])))
+            parser = CommandParser(name, COMMANDS[name][1])
             module.add_arguments(parser)
             parser.parse(arguments)  # leaves with SystemExit where it would not be taken
 
