@@ -15,7 +15,15 @@ async def test_it_is_a_stream_by_the_book() -> None:
     async def make_pair() -> tuple[CloggedStream, CloggedStream]:
         return clogged_stream_pair()
 
-    await trio.testing.check_half_closeable_stream(make_pair, None)
+    async def make_full_pair() -> tuple[CloggedStream, CloggedStream]:
+        ends = clogged_stream_pair()
+        for end in ends:
+            end.hold(1)
+        for end in ends:
+            await end.send_all(b"x")
+        return ends
+
+    await trio.testing.check_half_closeable_stream(make_pair, make_full_pair)
 
 
 async def test_clogged_end_takes_so_many_bytes_and_no_more(autojump_clock: trio.testing.MockClock) -> None:

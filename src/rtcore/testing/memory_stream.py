@@ -28,6 +28,8 @@ class _Way:
     buffer: bytearray = field(factory=bytearray)
     room: float = math.inf
     """Bytes that may still enter."""
+    capacity: float = math.inf
+    """Bytes that may be on the way or unread."""
     delay: float = 0.0
     """Seconds that bytes are on their way."""
     arrivals: list[tuple[float, int]] = field(factory=list)
@@ -53,8 +55,12 @@ class _Way:
     def changed(self) -> None:
         self.lot.unpark_all()
 
+    @property
+    def open_for(self) -> float:
+        return min(self.room, self.capacity - len(self.buffer))
+
     def put(self, data: memoryview) -> int:
-        taken = int(min(len(data), self.room))
+        taken = int(max(0, min(len(data), self.open_for)))
         if taken:
             self.buffer += data[:taken]
             self.room -= taken
@@ -75,6 +81,7 @@ class _Way:
             if waiting > count:
                 self.arrivals.insert(0, (due, waiting - count))
             count -= min(waiting, count)
+        self.changed()
         return data
 
     async def wait(self) -> None:
@@ -106,6 +113,10 @@ class CloggedStream(trio.abc.HalfCloseableStream):
         """Take so many bytes more from the other end; by default all."""
         self._incoming.room += bytes
         self._incoming.changed()
+
+    def hold(self, bytes: int) -> None:
+        """Take no more than so many bytes that were not read yet, as a socket's buffer does."""
+        self._incoming.capacity = bytes
 
     def delay(self, seconds: float) -> None:
         """Let what is sent from now on, either way, arrive so many seconds later."""
@@ -143,7 +154,7 @@ class CloggedStream(trio.abc.HalfCloseableStream):
         way = self._outgoing
         with way.used_by("writer"):
             await trio.lowlevel.checkpoint()
-            while way.room <= 0 and not (way.broken or self._closed):
+            while way.open_for <= 0 and not (way.broken or self._closed):
                 await way.wait()
             self._check(way)
 

@@ -54,13 +54,14 @@ class SocketTransport:
         except OSError as error:
             raise self._translated(error) from error
 
-    async def send_eof(self) -> None:
+    async def send_eof(self) -> bool:
         """Shut down the sending side."""
         await trio.lowlevel.checkpoint()
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise self._translated(error) from error
+        return True
 
     async def aclose(self) -> None:
         """Close the descriptor; the kernel still delivers what it took."""

@@ -51,12 +51,13 @@ class StreamTransport:
         """The next bytes, up to 64 KiB."""
         return bytes(await self._stream.receive_some(_RECEIVE_BYTES))
 
-    async def send_eof(self) -> None:
-        """Send the end of the stream where it has halves."""
+    async def send_eof(self) -> bool:
+        """Send the end of the stream where it has halves, as TLS in Trio has not."""
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
             await self._stream.send_eof()
-        else:
-            await trio.lowlevel.checkpoint()
+            return True
+        await trio.lowlevel.checkpoint()
+        return False
 
     async def aclose(self) -> None:
         """Close the stream without TLS's own good-bye: a peer that stopped reading must not hold this side up."""

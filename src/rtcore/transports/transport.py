@@ -52,8 +52,8 @@ class Transport(Protocol):
         """
         ...
 
-    async def send_eof(self) -> None:
-        """Say that nothing more will be sent, where the transport can; never waits long."""
+    async def send_eof(self) -> bool:
+        """Say that nothing more will be sent; returns whether it can be said. Idempotent; never waits long."""
         ...
 
     async def aclose(self) -> None:

@@ -174,7 +174,7 @@ class WebSocketConnection(WebSocketSender):
         Raises:
             ConnectionClosed: If the connection is over; messages that came before that are given out first.
         """
-        self.timers.away(trio.current_time() - self._left_receive)
+        self._was_away()
         self.flush()
         self._reading = True
         try:
@@ -192,10 +192,17 @@ class WebSocketConnection(WebSocketSender):
             self._reading = False
             self._left_receive = trio.current_time()
 
+    def _was_away(self) -> None:
+        now = trio.current_time()
+        self.timers.away(now - self._left_receive)
+        self._left_receive = now
+
     def _received(self, data: bytes) -> list[MessageReceived]:
         if not data:
             self._state.receive_eof()
-            self._lost("end of stream without a close frame")
+            self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, "end of stream without a close frame")
+            self._begin_closing()  # it may still read: what waits for it leaves
+            self._made_progress()
             return []
         self._traffic.bytes_in += len(data)
         messages: list[MessageReceived] = []
@@ -254,11 +261,13 @@ class WebSocketConnection(WebSocketSender):
                 patience = self.limits.close_seconds
             except ConnectionClosed:
                 patience = self.limits.close_seconds
-            except Exception:
+            except Exception as error:
+                patience = self.limits.close_seconds
+                if isinstance(error, ExceptionGroup) and error.split(ConnectionClosed)[1] is None:
+                    return  # the same, out of a handler with a nursery
                 self._traffic.errors += 1
                 logger.exception("connection %s: its handler failed", self._connection_id)
                 self.close(CloseCode.INTERNAL_ERROR, "internal error")
-                patience = self.limits.close_seconds
             finally:
                 await self._finish(patience)
                 nursery.cancel_scope.cancel()
@@ -266,8 +275,8 @@ class WebSocketConnection(WebSocketSender):
     async def _finish(self, patience: float) -> None:
         self.close(CloseCode.NORMAL if patience > _CUT_SECONDS else CloseCode.GOING_AWAY)
         self._hub.detach(self)
-        with trio.move_on_after(patience, shield=True):
-            await self._leave_politely()
+        with trio.move_on_after(patience, shield=True) as scope:
+            await self._leave_politely(scope)
         self._gone = True
         if self._drain_scope is not None:
             self._drain_scope.cancel()
@@ -277,23 +286,23 @@ class WebSocketConnection(WebSocketSender):
         with trio.move_on_after(_CUT_SECONDS, shield=True):
             await self._transport.aclose()
 
-    async def _leave_politely(self) -> None:
+    async def _leave_politely(self, scope: trio.CancelScope) -> None:
         """Let the close frame leave and wait for the peer's end; what else comes is read and thrown away."""
         try:
             while self.blocked and not self._gone:
                 if self._progress is None:
                     self._progress = trio.Event()
                 await self._progress.wait()
-            if self._state.closed and not self._gone:
-                await self._transport.send_eof()
             while not self._gone:
+                if self._state.closed and not await self._transport.send_eof():
+                    if self._state.close_received:
+                        return  # both have said everything
+                    scope.deadline = min(scope.deadline, trio.current_time() + _CUT_SECONDS)
                 # A socket closed with bytes unread takes back what it sent last, the close frame included.
                 data = await self._transport.receive_some()
                 if not data:
                     return
                 self._state.receive_data(data)
-                if self._state.closed:
-                    await self._transport.send_eof()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return  # gone already: nothing is left to be said
 
@@ -304,6 +313,8 @@ class WebSocketConnection(WebSocketSender):
             self._timer = self._hub.timeouts.call_at(deadline, self._on_timer)
 
     def _on_timer(self) -> float | None:
+        if not self._reading:  # a pong could not be seen, nor a message
+            self._was_away()
         due = self.timers.due(trio.current_time())
         if due is Due.CLOSE_TIMEOUT:
             self._gone = True

@@ -1,0 +1,224 @@
+"""One `WebSocketConnection` and its peer, over each kind of transport."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import define, field
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from rtcore.application import ApplicationHub
+from rtcore.hub.encoding import FrameEncoding
+from rtcore.protocol.connection_state import ConnectionState
+from rtcore.testing import TestClient, clogged_stream_pair, open_test_hub
+from rtcore.transports.socket_transport import SocketTransport
+from rtcore.transports.stream_transport import StreamTransport
+from rtcore.transports.traffic import Traffic
+from rtcore.transports.transport import Transport
+from rtcore.transports.websocket_connection import WebSocketConnection
+from rtcore.values.channels import Namespace, Overflow
+from rtcore.values.limits import Limits
+
+Handler = Callable[[WebSocketConnection], Awaitable[None]]
+BUFFER = 4096
+"""Bytes that a peer's side takes before it reads; systems round it as they please."""
+
+
+@define(eq=False)
+class RecordingTransport:
+    """A transport that keeps what it was given in each call."""
+
+    inner: Transport
+    writes: list[bytes] = field(factory=list)
+
+    @property
+    def sending(self) -> bool:
+        return self.inner.sending
+
+    def send_nowait(self, data: bytes | memoryview) -> int:
+        sent = self.inner.send_nowait(data)
+        if sent:
+            self.writes.append(bytes(data[:sent]))
+        return sent
+
+    async def wait_sendable(self) -> None:
+        await self.inner.wait_sendable()
+
+    async def receive_some(self) -> bytes:
+        return await self.inner.receive_some()
+
+    async def send_eof(self) -> bool:
+        return await self.inner.send_eof()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+    def abort(self) -> None:
+        self.inner.abort()
+
+
+@define(eq=False)
+class Talk:
+    """A connection, its peer, and how it went."""
+
+    hub: ApplicationHub
+    connection: WebSocketConnection
+    transport: RecordingTransport
+    peer: TestClient
+    traffic: Traffic
+    reset: Callable[[], None]
+    """Break the peer's side as a crashed machine would."""
+    finished: trio.Event = field(factory=trio.Event)
+    """Set once `run` has returned."""
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    """Holds `run`."""
+
+    async def run(self, handler: Handler) -> None:
+        with self.scope:
+            await self.connection.run(handler)
+        self.finished.set()
+
+
+@define
+class Ends:
+    """Both ends of a connection before anything runs over it."""
+
+    transport: Transport
+    stream: trio.abc.Stream
+    reset: Callable[[], None]
+    prepare: Callable[[], Awaitable[None]] | None = None
+
+
+def socket_ends(tls: Tls) -> Ends:
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+    theirs.setblocking(False)
+    return Ends(
+        SocketTransport(ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs)), reset=lambda: reset(theirs)
+    )
+
+
+def reset(end: socket.socket) -> None:
+    trio.lowlevel.notify_closing(end)
+    end.close()
+
+
+def memory_ends(tls: Tls) -> Ends:
+    ours, theirs = clogged_stream_pair()
+    theirs.hold(BUFFER)
+    return Ends(StreamTransport(ours), theirs, reset=theirs.cut)
+
+
+def tls_ends(tls: Tls) -> Ends:
+    ours, theirs = clogged_stream_pair()
+    theirs.hold(BUFFER)
+    server = trio.SSLStream(ours, tls.server, server_side=True, https_compatible=True)
+    client = trio.SSLStream(theirs, tls.client, server_hostname="localhost", https_compatible=True)
+
+    async def shake_hands() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.do_handshake)
+            nursery.start_soon(client.do_handshake)
+
+    return Ends(StreamTransport(server), client, reset=theirs.cut, prepare=shake_hands)
+
+
+KINDS = {"socket": socket_ends, "memory": memory_ends, "tls": tls_ends}
+
+
+@define
+class Tls:
+    """Both sides' contexts."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    folder: Path = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName(names), False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "server.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "server.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(folder / "server.crt", folder / "server.key")
+    return Tls(server, ssl.create_default_context(cafile=str(folder / "server.crt")))
+
+
+OpenTalk = Callable[..., AbstractAsyncContextManager[Talk]]
+
+
+@pytest.fixture(params=list(KINDS))
+def open_talk(request: pytest.FixtureRequest, tls: Tls) -> OpenTalk:
+    """Opens a connection whose handler is given; `tests/transports/test_contract*.py` runs over every kind."""
+    make_ends = KINDS[request.param]
+
+    @asynccontextmanager
+    async def open_one(
+        handler: Handler,
+        *,
+        limits: Limits | None = None,
+        hub: ApplicationHub | None = None,
+        early: bytes = b"",
+        opening: bytes = b"",
+    ) -> AsyncIterator[Talk]:
+        limits = limits or Limits()
+        if hub is None:
+            strict = {"strict": Namespace(overflow=Overflow.DISCONNECT)}
+            async with (
+                open_test_hub(limits=limits, namespaces=strict) as opened,
+                open_one(handler, limits=limits, hub=opened, early=early, opening=opening) as talk,
+            ):
+                yield talk
+            return
+        ends = make_ends(tls)
+        if ends.prepare is not None:
+            await ends.prepare()
+        traffic = Traffic()
+        transport = RecordingTransport(ends.transport)
+        connection = WebSocketConnection(
+            hub,
+            transport,
+            ConnectionState(maximum_message_bytes=limits.message_bytes),
+            FrameEncoding(None),
+            connection_id="c1",
+            limits=limits,
+            traffic=traffic,
+            early=early,
+            opening=opening,
+        )
+        talk = Talk(hub, connection, transport, TestClient(ends.stream), traffic, ends.reset)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk.run, handler)
+            yield talk
+            await trio.aclose_forcefully(ends.stream)
+            nursery.cancel_scope.cancel()
+
+    return open_one
