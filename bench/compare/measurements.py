@@ -18,13 +18,13 @@ from compare.client_sockets import Opening, Readiness, make_readiness, masked_fr
 from compare.peers import MARKER, Peer
 from compare.server_process import ServerProcess
 
-__all__ = ["MEASUREMENTS", "Load"]
+__all__ = ["MEASUREMENTS", "FanOut", "Load"]
 
 Figures = dict[str, float]
 
 _BUFFER_BYTES = 256 * 1024
 _SETTLE_SECONDS = 10.0
-_FIRST, _SECOND = MARKER
+_REST = len(MARKER) - 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Meter:
         }
 
 
-class _FanOut:
+class FanOut:
     """Subscribers that count markers, and one publisher that keeps a window of messages on their way."""
 
     def __init__(self, subscribers: list[socket.socket], publisher: socket.socket, frame: bytes) -> None:
@@ -77,7 +77,7 @@ class _FanOut:
         self._publisher = publisher
         self._frame = frame
         self._buffer = bytearray(_BUFFER_BYTES)
-        self._split: set[int] = set()  # connections whose last bytes ended within a marker
+        self._split: dict[int, bytes] = {}  # what may be the beginning of a marker whose end has yet to come
         self.delivered = 0
         self.published = 0
 
@@ -89,13 +89,13 @@ class _FanOut:
             if self.delivered >= (self.published + burst - window) * count:
                 self._publisher.sendall(frames)
                 self.published += burst
-            self._collect()
+            self.collect()
 
     def settle(self) -> int:
         """Wait for what is still on its way; returns how many deliveries never came."""
         deadline = time.perf_counter() + _SETTLE_SECONDS
         while self.missing and time.perf_counter() < deadline:
-            self._collect()
+            self.collect()
         return self.missing
 
     @property
@@ -103,7 +103,8 @@ class _FanOut:
         """Deliveries on their way."""
         return self.published * self._count - self.delivered
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
+        """Count what came, waiting up to a second for something."""
         buffer, receivers, split = self._buffer, self._receivers, self._split
         delivered = 0
         for descriptor, _ in self._readiness.wait(1.0):
@@ -112,10 +113,10 @@ class _FanOut:
                 raise RuntimeError("the server closed a subscriber's connection")
             delivered += buffer.count(MARKER, 0, size)
             if split and descriptor in split:
-                split.discard(descriptor)
-                delivered += buffer[0] == _SECOND
-            if buffer[size - 1] == _FIRST:
-                split.add(descriptor)
+                delivered += (split.pop(descriptor) + buffer[: min(size, _REST)]).count(MARKER)
+            beginning = buffer.find(MARKER[:1], max(size - _REST, 0), size)
+            if beginning >= 0:
+                split[descriptor] = bytes(buffer[beginning:size])
         self.delivered += delivered
 
 
@@ -126,7 +127,7 @@ def _fan_out(peer: Peer, server: ServerProcess, load: Load, window: int, burst: 
         publisher = open_sockets(Opening(server.port, peer.publish_path, peer.publish_greeting), 1)[0]
         for connected in (*subscribers, publisher):
             closing.callback(connected.close)
-        fan_out = _FanOut(subscribers, publisher, masked_frame(peer.publication(load.size)))
+        fan_out = FanOut(subscribers, publisher, masked_frame(peer.publication(load.size)))
         fan_out.drive(load.warm_up, window, burst)
         meter, before = _Meter(server), fan_out.delivered
         fan_out.drive(load.seconds, window, burst)

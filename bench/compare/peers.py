@@ -8,8 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["MARKER", "PEERS", "Peer", "installed_version"]
 
-MARKER = b"#@"
-"""Once in each published message, and nowhere else in what a server sends: counting it counts deliveries."""
+MARKER = b"#@!$%&*+"
+"""
+Once in each published message, and nowhere else in what a server sends: counting it counts deliveries.
+
+Its bytes are rare, none comes twice, and JSON takes them as they are: so a search skips eight bytes at a time.
+"""
 
 
 @dataclass(frozen=True)

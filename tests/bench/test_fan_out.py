@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -79,6 +80,24 @@ def test_every_published_message_reaches_every_subscriber(test: str, tmp_path: P
     (figures,) = (each["figures"] for each in json.loads(file.read_text(encoding="utf-8"))["runs"])
     assert figures["lost"] == 0
     assert figures["deliveries_per_second"] > 0
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_marker_that_arrives_in_two_pieces_counts_once(cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams are cut anywhere; a marker missed or counted twice would be a delivery lost or invented."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from compare.measurements import FanOut
+    from compare.peers import MARKER
+
+    ours, theirs = socket.socketpair()
+    publisher, _ = pair = socket.socketpair()
+    with ours, theirs, pair[0], pair[1]:
+        ours.setblocking(False)
+        fan_out = FanOut([ours], publisher, b"")
+        for piece in (b"before" + MARKER + b"between" + MARKER[:cut], MARKER[cut:] + b"after"):
+            theirs.sendall(piece)
+            fan_out.collect()
+        assert fan_out.delivered == 2
 
 
 @pytest.mark.parametrize(
