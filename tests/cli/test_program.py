@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -77,3 +78,13 @@ def test_help_loads_no_command() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check"]])
+def test_reader_that_went_away_is_no_traceback(arguments: list[str]) -> None:
+    """`rtcore --help | head -1` may close the pipe before all is written: 141, as `cat` ends, and nothing is said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as nobody:
+        done = subprocess.run([sys.executable, "-m", "rtcore", *arguments], stdout=nobody, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -48,25 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(_overview())
         return USAGE
     command, rest = arguments[0], arguments[1:]
-    if command in ("-h", "--help", "help"):
-        print(_overview())
-        return 0
-    if command in ("-V", "--version", "version"):
-        print(f"rtcore {VERSION}")
-        return 0
-    if command not in COMMANDS:
-        complain(f"rtcore: {_unknown(command)}\nTry `rtcore --help`.")
-        return USAGE
-    return _run(command, rest)
-
-
-def _run(command: str, arguments: list[str]) -> int:
-    module_name, purpose = COMMANDS[command]
-    module = import_module(f"rtcore.cli.{module_name}")
-    parser = CommandParser(command, purpose)
-    module.add_arguments(parser)
     try:
-        code: int = module.run(parser.parse(arguments))
+        code = _answer(command, rest)
         sys.stdout.flush()
     except BrokenPipeError:
         # The interpreter flushes once more at its end, and would complain about the same pipe.
@@ -78,6 +61,24 @@ def _run(command: str, arguments: list[str]) -> int:
         return 130
     except (RtcoreError, OSError, BaseExceptionGroup) as error:
         return _failed(command, error)
+    return code
+
+
+def _answer(command: str, arguments: list[str]) -> int:
+    if command in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if command in ("-V", "--version", "version"):
+        print(f"rtcore {VERSION}")
+        return 0
+    if command not in COMMANDS:
+        complain(f"rtcore: {_unknown(command)}\nTry `rtcore --help`.")
+        return USAGE
+    module_name, purpose = COMMANDS[command]
+    module = import_module(f"rtcore.cli.{module_name}")
+    parser = CommandParser(command, purpose)
+    module.add_arguments(parser)
+    code: int = module.run(parser.parse(arguments))
     return code
 
 
