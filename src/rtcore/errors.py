@@ -129,10 +129,19 @@ class RemoteProtocolError(RtcoreError):
 class HandshakeRefused(RtcoreError):
     """The upgrade is refused with an HTTP status."""
 
-    def __init__(self, status: int, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        code: ErrorCode | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
+        self.code = code
+        """What the body says; None: what the status means."""
 
 
 class ConnectionClosed(RtcoreError):

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from rtcore.errors import HandshakeRefused
+from rtcore.errors import ErrorCode, HandshakeRefused
 from rtcore.protocol.compression import CompressionSettings, Extension
 from rtcore.protocol.handshake import (
     Accepted,
@@ -243,12 +243,46 @@ def test_a_refusal_is_a_whole_response_that_ends_the_connection() -> None:
     lines = head.decode().split("\r\n")
     assert lines[0] == "HTTP/1.1 503 Service Unavailable"
     assert set(lines[1:]) == {
-        "Content-Type: application/problem+json",
+        "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         "Connection: close",
         "Retry-After: 5",
     }
-    assert json.loads(body) == {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "full"}
+    assert json.loads(body) == {
+        "error": {"code": "limit.busy", "message": "full", "transient": True, "retry_after": 5.0, "field": None}
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "request.malformed"),
+        (401, "access.authentication_failed"),
+        (403, "access.denied"),
+        (404, "request.not_found"),
+        (405, "request.method_not_allowed"),
+        (414, "limit.too_large"),
+        (426, "request.malformed"),
+        (431, "limit.too_large"),
+        (503, "limit.busy"),
+        (505, "request.malformed"),
+    ],
+)
+def test_a_refusal_is_the_error_that_all_of_http_answers_with(status: int, code: str) -> None:
+    """`openapi.json` says so of 400, 414, 431 and 505; one shape, whichever part of the server refuses."""
+    body = refusal_response(HandshakeRefused(status, "no")).partition(b"\r\n\r\n")[2]
+    error = json.loads(body)["error"]
+    assert (error["code"], error["message"], set(error)) == (
+        code,
+        "no",
+        {"code", "message", "transient", "retry_after", "field"},
+    )
+
+
+def test_a_refusal_can_name_its_own_code() -> None:
+    """A token that has run out is worth another try with a new one; one that is wrong is not."""
+    response = refusal_response(HandshakeRefused(401, "late", code=ErrorCode.TOKEN_EXPIRED))
+    assert json.loads(response.partition(b"\r\n\r\n")[2])["error"]["code"] == "access.token_expired"
 
 
 def test_a_refusal_that_offers_an_upgrade_names_it_in_connection() -> None:

@@ -13,11 +13,12 @@ import json
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 from attrs import frozen
 
-from rtcore.errors import HandshakeRefused
+from rtcore.errors import TRANSIENT_CODES, ErrorCode, HandshakeRefused
 from rtcore.protocol.compression import CompressionParameters, CompressionSettings, Extension, negotiate_compression
 from rtcore.protocol.header_grammar import RequestHead, split_list
 
@@ -40,6 +41,19 @@ _PARAMETER: Final = re.compile(
     r'(?:[ \t]*=[ \t]*(?:([!#$%&\'*+.^_`|~0-9A-Za-z-]+)|"((?:[\t !#-\[\]-~]|\\[\t -~])*)"))?',
     re.ASCII,
 )
+_CODES: Final = MappingProxyType(
+    {
+        401: ErrorCode.AUTHENTICATION_FAILED,
+        403: ErrorCode.DENIED,
+        404: ErrorCode.NOT_FOUND,
+        405: ErrorCode.METHOD_NOT_ALLOWED,
+        414: ErrorCode.TOO_LARGE,
+        429: ErrorCode.RATE,
+        431: ErrorCode.TOO_LARGE,
+        503: ErrorCode.BUSY,
+    }
+)
+"""What a status means, where the refusal does not say; all others: malformed."""
 _UPGRADE_REQUIRED: Final = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", _VERSION))
 
 
@@ -144,18 +158,31 @@ def refusal_response(refused: HandshakeRefused) -> bytes:
         phrase = HTTPStatus(refused.status).phrase
     except ValueError:
         phrase = "Refused"
-    problem = {"type": "about:blank", "title": phrase, "status": refused.status, "detail": str(refused)}
-    body = json.dumps(problem).encode()
+    body = _refusal_body(refused)
     upgrade = any(name.lower() == "upgrade" for name, _ in refused.headers)
     lines = [
         f"HTTP/1.1 {refused.status} {phrase}",
-        "Content-Type: application/problem+json",
+        "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         # Whoever sends Upgrade must name it in Connection. Source: RFC 9110, section 7.8.
         "Connection: close, Upgrade" if upgrade else "Connection: close",
     ]
     lines.extend(f"{name}: {value}" for name, value in refused.headers)
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+def _refusal_body(refused: HandshakeRefused) -> bytes:
+    """The error that all of HTTP answers with, so that a client has one shape to read."""
+    code = refused.code or _CODES.get(refused.status, ErrorCode.MALFORMED)
+    retry_after = next((float(value) for name, value in refused.headers if name.lower() == "retry-after"), None)
+    error = {
+        "code": code.value,
+        "message": str(refused),
+        "transient": code in TRANSIENT_CODES,
+        "retry_after": retry_after,
+        "field": None,
+    }
+    return json.dumps({"error": error}).encode()
 
 
 def _lists(head: RequestHead, name: str, token: str) -> bool:

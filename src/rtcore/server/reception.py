@@ -139,7 +139,8 @@ class Reception:
             if not profile.authenticates_itself:
                 raise AuthenticationError("a token is needed in the Authorization header")
         except AuthenticationError as error:
-            raise HandshakeRefused(401, error.message, headers=(("WWW-Authenticate", "Bearer"),)) from error
+            challenge = (("WWW-Authenticate", "Bearer"),)
+            raise HandshakeRefused(401, error.message, headers=challenge, code=error.code) from error
         return None
 
 
