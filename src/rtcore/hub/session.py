@@ -195,7 +195,8 @@ class Session:
         command = decode_command(message, self._limits)
         if isinstance(command, Heartbeat):
             cursors = self._connection.subscriber.cursors
-            self._send(Reply(message.type, heartbeat_data(cursors, self._clock())), message.id)
+            now = self._clock()
+            self._send(Reply(message.type, heartbeat_data(cursors, now)), message.id, now)
         elif isinstance(command, Auth):
             self._authenticate(command, message.id)
         elif isinstance(command, Refresh):
@@ -254,8 +255,9 @@ class Session:
 
     # Sending
 
-    def _send(self, reply: Reply, identifier: RequestId | None = None) -> None:
-        message = encode_reply(reply.type, reply.data, id=identifier, timestamp=self._clock())
+    def _send(self, reply: Reply, identifier: RequestId | None = None, timestamp: float | None = None) -> None:
+        now = self._clock() if timestamp is None else timestamp
+        message = encode_reply(reply.type, reply.data, id=identifier, timestamp=now)
         self._connection.send_message(message)
 
     def _refuse(self, error: RequestError, identifier: RequestId | None) -> None:

@@ -111,17 +111,20 @@ class Subscriber(ABC):
             maximum_bytes: Where to stop; one message is always taken.
 
         Returns:
-            Complete wire forms, one after the other; empty when nothing is due.
+            Complete wire forms, one after the other; empty when nothing is due. Fewer bytes than asked for mean that
+            nothing more is.
         """
-        if self.backlog:
-            return join(list(self._take_backlog(maximum_bytes)))
         parts: list[bytes] = []
+        backlog = self.backlog
+        if backlog.waiting or backlog.losers:
+            parts += self._take_backlog(maximum_bytes)
+            maximum_bytes -= sum(map(len, parts))
         for cursor in self.cursors.values():
-            view = cursor.view
-            while cursor.next < view.due and maximum_bytes > 0:
-                start = cursor.next
-                data, cursor.next = view.slice(start, maximum_bytes)
+            start = cursor.next
+            while start < cursor.view.due and maximum_bytes > 0:
+                data, cursor.next = cursor.view.slice(start, maximum_bytes)
                 self.counters.delivered += cursor.next - start
+                start = cursor.next
                 maximum_bytes -= len(data)
                 parts.append(data)
         return parts[0] if len(parts) == 1 else join(parts)

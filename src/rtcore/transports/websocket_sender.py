@@ -138,6 +138,8 @@ class WebSocketSender(Subscriber):
                     self.fall_behind()
                     self._start_drain()
                     return
+                if len(data) < self.limits.write_bytes:
+                    return  # that was all: a second look would cost every delivery as much as the first
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._lost(str(error))
 
