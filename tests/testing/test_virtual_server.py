@@ -103,3 +103,11 @@ async def test_drained_server_ends(autojump_clock: trio.testing.MockClock) -> No
         assert (await client.receive_close()).code == 1012
         with trio.fail_after(1):
             await server.ended.wait()
+
+
+async def test_server_tells_its_statistics(autojump_clock: trio.testing.MockClock) -> None:
+    """Whoever embeds the server reads what `/api/v1/realtime/stats` is made of, under the usual name."""
+    async with open_test_server() as server:
+        await server.connect()
+        figures = server.server.statistics()
+    assert (figures.connections, figures.connections_total, figures.connections_maximum) == (1, 1, 1000)

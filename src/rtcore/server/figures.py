@@ -51,5 +51,5 @@ class ServerPort(Protocol):
     def draining(self) -> bool:
         """Whether it is on its way out."""
 
-    def figures(self) -> ServerFigures:
+    def statistics(self) -> ServerFigures:
         """A snapshot."""

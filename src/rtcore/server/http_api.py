@@ -152,7 +152,7 @@ def _routes(context: HttpContext, version: str) -> list[Route]:
     )
     collector = FiguresCollector(
         hub=context.hub.statistics,
-        server=context.server.figures,
+        server=context.server.statistics,
         draining=lambda: context.server.draining,
         version=version,
     )

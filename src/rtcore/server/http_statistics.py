@@ -21,7 +21,7 @@ async def realtime_statistics(context: HttpContext, request: Request, identity: 
     """What the hub and the server are doing."""
     read_parameters(request, ())
     now = context.clock()
-    return JSONResponse(realtime_document(context.hub.statistics(), context.server.figures(), now))
+    return JSONResponse(realtime_document(context.hub.statistics(), context.server.statistics(), now))
 
 
 async def system_metrics(context: HttpContext, request: Request, identity: Identity) -> Response:
@@ -29,7 +29,7 @@ async def system_metrics(context: HttpContext, request: Request, identity: Ident
     read_parameters(request, ())
     system = await context.system.document()
     now = context.clock()
-    websocket = realtime_document(context.hub.statistics(), context.server.figures(), now)
+    websocket = realtime_document(context.hub.statistics(), context.server.statistics(), now)
     return JSONResponse({"system": system, "websocket": websocket, "timestamp": format_timestamp(now)})
 
 

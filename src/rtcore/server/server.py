@@ -173,7 +173,7 @@ class Server:
         """Whether it is on its way out."""
         return self._drain.requested.is_set()
 
-    def figures(self) -> ServerFigures:
+    def statistics(self) -> ServerFigures:
         """A snapshot of connections and traffic."""
         pool, traffic, ledger = self.pool.statistics(), self.traffic, self.ledger.statistics()
         uncompressed, compressed = compression_totals()
