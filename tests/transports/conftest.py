@@ -6,12 +6,14 @@ import datetime
 import ipaddress
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from attrs import define, field
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -111,6 +113,21 @@ def socket_ends(tls: Tls) -> Ends:
     )
 
 
+def tcp_ends(tls: Tls) -> Ends:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        theirs = socket.socket()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        theirs.connect(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+    theirs.setblocking(False)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # its end is a reset
+    return Ends(
+        SocketTransport(ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs)), reset=lambda: reset(theirs)
+    )
+
+
 def reset(end: socket.socket) -> None:
     trio.lowlevel.notify_closing(end)
     end.close()
@@ -136,7 +153,7 @@ def tls_ends(tls: Tls) -> Ends:
     return Ends(StreamTransport(server), client, reset=theirs.cut, prepare=shake_hands)
 
 
-KINDS = {"socket": socket_ends, "memory": memory_ends, "tls": tls_ends}
+KINDS = {"tcp": tcp_ends, "socket": socket_ends, "memory": memory_ends, "tls": tls_ends}
 
 
 @define
@@ -176,8 +193,10 @@ OpenTalk = Callable[..., AbstractAsyncContextManager[Talk]]
 
 
 @pytest.fixture(params=list(KINDS))
-def open_talk(request: pytest.FixtureRequest, tls: Tls) -> OpenTalk:
+def open_talk(request: pytest.FixtureRequest, tls: Tls, autojump_clock: trio.testing.MockClock) -> OpenTalk:
     """Opens a connection whose handler is given; `tests/transports/test_contract*.py` runs over every kind."""
+    if request.param == "tcp":
+        autojump_clock.autojump_threshold = 0.02  # TCP takes its time even on loopback: let it, before time jumps
     make_ends = KINDS[request.param]
 
     @asynccontextmanager
