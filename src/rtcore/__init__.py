@@ -30,19 +30,26 @@ if TYPE_CHECKING:
         ConnectionClosed,
         ErrorCode,
         HubClosed,
+        ProcessFailed,
+        ProcessNotStarted,
         RequestError,
         RtcoreError,
         ServerError,
         SettingsError,
     )
+    from rtcore.features.processes import ProcessResult
+    from rtcore.features.tasks import Task
+    from rtcore.features.tools import Tool
+    from rtcore.features.workflows import Workflow
     from rtcore.hub.hub import Hub
     from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range
+    from rtcore.hub.statistics import ChannelStatistics, HubStatistics, SubscriberStatistics
     from rtcore.hub.subscription import Subscription
     from rtcore.server.hooks import ConnectionHooks, ConnectionInfo
     from rtcore.server.server import Server, serve
     from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
     from rtcore.values.channels import Namespace, Overflow, Scope
-    from rtcore.values.events import Event, Lane
+    from rtcore.values.events import Event, Json, Lane
     from rtcore.values.identity import Identity
     from rtcore.values.limits import Limits
     from rtcore.values.opcodes import CloseCode
@@ -53,6 +60,7 @@ __all__ = [
     "AuthenticationError",
     "AuthenticationSettings",
     "Batch",
+    "ChannelStatistics",
     "Client",
     "ClientSettings",
     "ClientState",
@@ -66,13 +74,18 @@ __all__ = [
     "HistoryPage",
     "Hub",
     "HubClosed",
+    "HubStatistics",
     "Identity",
+    "Json",
     "KeySettings",
     "Lane",
     "Limits",
     "Namespace",
     "Overflow",
     "Position",
+    "ProcessFailed",
+    "ProcessNotStarted",
+    "ProcessResult",
     "PublishOutcome",
     "Range",
     "ReceivedEvent",
@@ -85,8 +98,12 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Since",
+    "SubscriberStatistics",
     "Subscription",
+    "Task",
     "TlsSettings",
+    "Tool",
+    "Workflow",
     "__version__",
     "connect",
     "from_offset",
@@ -114,19 +131,26 @@ _HOMES: Final = {
         "ConnectionClosed",
         "ErrorCode",
         "HubClosed",
+        "ProcessFailed",
+        "ProcessNotStarted",
         "RequestError",
         "RtcoreError",
         "ServerError",
         "SettingsError",
     ),
+    "rtcore.features.processes": ("ProcessResult",),
+    "rtcore.features.tasks": ("Task",),
+    "rtcore.features.tools": ("Tool",),
+    "rtcore.features.workflows": ("Workflow",),
     "rtcore.hub.hub": ("Hub",),
     "rtcore.hub.results": ("Batch", "HistoryPage", "PublishOutcome", "Range"),
+    "rtcore.hub.statistics": ("ChannelStatistics", "HubStatistics", "SubscriberStatistics"),
     "rtcore.hub.subscription": ("Subscription",),
     "rtcore.server.hooks": ("ConnectionHooks", "ConnectionInfo"),
     "rtcore.server.server": ("Server", "serve"),
     "rtcore.server.settings": ("AuthenticationSettings", "KeySettings", "Settings", "TlsSettings"),
     "rtcore.values.channels": ("Namespace", "Overflow", "Scope"),
-    "rtcore.values.events": ("Event", "Lane"),
+    "rtcore.values.events": ("Event", "Json", "Lane"),
     "rtcore.values.identity": ("Identity",),
     "rtcore.values.limits": ("Limits",),
     "rtcore.values.opcodes": ("CloseCode",),

@@ -135,3 +135,12 @@ async def test_many_publishers_stay_under_the_servers_rate_limit() -> None:
             for number in range(60):
                 nursery.start_soon(client.publish, "tasks", "task.status", number)
         assert hub.publish("tasks", "task.status", None).offset == 61
+
+
+async def test_channel_can_be_left_and_subscribed_to_again() -> None:
+    """The answer to the client's own `unsubscribe` is not the server ending the next subscription."""
+    async with open_hub() as hub, serving(hub) as server, connect(server.url) as client:
+        for number in range(3):
+            async with client.subscribe("orders") as events:
+                hub.publish("orders", "order", number)
+                assert (await events.receive()).data == number

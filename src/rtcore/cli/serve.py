@@ -101,7 +101,7 @@ def _greeting(server: Server) -> str:
     lines += [
         "Next, in another terminal:",
         f"  rtcore tail{where}" + (" --since 5m" if not settings.demo else ""),
-        f"  rtcore exec{where} -- ping -c 10 127.0.0.1",
+        f"  rtcore exec{where} -- sh -c 'for i in 1 2 3; do echo step $i; sleep 1; done'",
         "Ctrl-C ends it: clients are told to come back; once more ends it at once.",
     ]
     return "\n".join(lines)

@@ -231,7 +231,7 @@ class ClientConnection:
         elif isinstance(message.get("id"), str):
             self.outbox.answer(message["id"], object_of(message), None)
         elif message["type"] == "unsubscribed":
-            self._lose(object_of(message).get("channels"))
+            self._lose(object_of(message))
         elif message["type"] in ("heartbeat", "connection.heartbeat"):
             self._settle(object_of(message).get("positions"))
 
@@ -256,8 +256,11 @@ class ClientConnection:
             if isinstance(position, str) and (feed := self.feeds.get(channel)) is not None:
                 feed.accept_position(channel, position)
 
-    def _lose(self, channels: object) -> None:
-        """The server ended subscriptions by itself: a new token no longer allows them."""
+    def _lose(self, data: Message) -> None:
+        """The server ended subscriptions by itself, for a reason that it gives: a new token no longer allows them."""
+        if "reason" not in data:  # the answer to an `unsubscribe` of our own; the channel may be subscribed to again
+            return
+        channels = data.get("channels")
         for channel in channels if isinstance(channels, list) else ():
             if (feed := self.feeds.get(channel)) is not None:
                 feed.fail(RequestError(ErrorCode.DENIED, f"the server ended the subscription to {channel}"))

@@ -9,7 +9,7 @@ from attrs import frozen
 from rtcore.hub.latency import LatencySnapshot
 from rtcore.values.positions import Position
 
-__all__ = ["ChannelStatistics", "HubStatistics"]
+__all__ = ["ChannelStatistics", "HubStatistics", "SubscriberStatistics"]
 
 
 @frozen(kw_only=True)
@@ -22,6 +22,23 @@ class ChannelStatistics:
     views: int
     history_events: int
     history_bytes: int
+
+
+@frozen(kw_only=True)
+class SubscriberStatistics:
+    """One connection, or one block in this process."""
+
+    subscriptions: int
+    behind: bool
+    """Whether it takes nothing just now."""
+    backlog_events: int
+    """Events waiting for it."""
+    backlog_bytes: int
+    """Bytes of the live ones among them."""
+    dropped: int
+    """Events that it has lost, each named in a notice."""
+    positions: Mapping[str, Position]
+    """What is settled, by channel."""
 
 
 @frozen(kw_only=True)

@@ -16,6 +16,7 @@ from rtcore.hub.backlog import Backlog
 from rtcore.hub.counters import Counters
 from rtcore.hub.cursor import Cursor, Entry, Loss, Waiting
 from rtcore.hub.encoding import Encoding
+from rtcore.hub.statistics import SubscriberStatistics
 from rtcore.protocol.envelope import encode_dropped, encode_event
 from rtcore.values.channels import Overflow
 
@@ -51,6 +52,17 @@ class Subscriber(ABC):
         self.dropped = 0
         """Events it has lost so far, each named in a notice."""
         self._clock = clock
+
+    def statistics(self) -> SubscriberStatistics:
+        """A snapshot of what it has subscribed to and what waits for it."""
+        return SubscriberStatistics(
+            subscriptions=len(self.cursors),
+            behind=self.blocked,
+            backlog_events=self.backlog.waiting,
+            backlog_bytes=self.backlog.bytes,
+            dropped=self.dropped,
+            positions={channel: cursor.position for channel, cursor in self.cursors.items()},
+        )
 
     @abstractmethod
     def flush(self) -> None:

@@ -29,6 +29,7 @@ _logger = logging.getLogger(__name__)
 
 _PYTHON: Final = sys.executable or "python3"
 _MODULES: Final = ("json", "email", "asyncio", "http.client")
+# -P: a module of the same name in the directory that the server was started in is not the one to be surveyed.
 _WEIGHTS: Final = {"describe": 1, "inspect": 4, "measure": 3, "verify": 1}
 _FAILS_EVERY: Final = 4
 _IMPORT: Final = """
@@ -125,19 +126,19 @@ def _describe() -> list[_Step]:
 
 def _inspect(module: str) -> list[_Step]:
     return [
-        _Step(title="where it is", command=(_PYTHON, "-m", "inspect", "--details", module)),
-        _Step(title="what it imports", command=(_PYTHON, "-c", _IMPORT.format(module=module))),
+        _Step(title="where it is", command=(_PYTHON, "-P", "-m", "inspect", "--details", module)),
+        _Step(title="what it imports", command=(_PYTHON, "-P", "-c", _IMPORT.format(module=module))),
     ]
 
 
 def _measure() -> list[_Step]:
     statements = {"sorting": "sorted(range(10_000), reverse=True)", "joining": "','.join(map(str, range(10_000)))"}
     return [
-        _Step(title=title, command=(_PYTHON, "-m", "timeit", "-v", "-n", "100", "-r", "5", statement))
+        _Step(title=title, command=(_PYTHON, "-P", "-m", "timeit", "-v", "-n", "100", "-r", "5", statement))
         for title, statement in statements.items()
     ]
 
 
 def _verify(*, broken: bool) -> list[_Step]:
     document = b'{"surveyed": true, "by": "rtcore"' + (b"" if broken else b"}")
-    return [_Step(title="a JSON document", command=(_PYTHON, "-m", "json.tool"), stdin=document)]
+    return [_Step(title="a JSON document", command=(_PYTHON, "-P", "-m", "json.tool"), stdin=document)]

@@ -35,6 +35,7 @@ __all__ = ["HttpRequest", "Reception", "Upgrade", "refuse"]
 
 logger = logging.getLogger("rtcore.reception")
 
+_LINGER_SECONDS: Final = 0.2
 _REFUSAL_SECONDS: Final = 2.0  # time for the peer to read why; more would let refused connections pile up
 
 
@@ -153,8 +154,10 @@ async def refuse(transport: Transport, refused: HandshakeRefused) -> None:
                 data = data[transport.send_nowait(data) :]
                 if data or transport.sending:
                     await transport.wait_sendable()
-            await transport.send_eof()
-            while await transport.receive_some():
-                pass  # thrown away: nothing that follows a refused request is looked at
+            # Without halves (TLS) the peer cannot be told, so it is given only the time that the answer takes to arrive.
+            patience = _REFUSAL_SECONDS if await transport.send_eof() else _LINGER_SECONDS
+            with trio.move_on_after(patience):
+                while await transport.receive_some():
+                    pass  # thrown away: nothing that follows a refused request is looked at
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             logger.debug("refused connection is gone: %s", error)
