@@ -154,7 +154,7 @@ async def refuse(transport: Transport, refused: HandshakeRefused) -> None:
                 data = data[transport.send_nowait(data) :]
                 if data or transport.sending:
                     await transport.wait_sendable()
-            # Without halves (TLS) the peer cannot be told, so it is given only the time that the answer takes to arrive.
+            # Without halves (TLS) the peer cannot be told: it is given the time that the answer takes to arrive.
             patience = _REFUSAL_SECONDS if await transport.send_eof() else _LINGER_SECONDS
             with trio.move_on_after(patience):
                 while await transport.receive_some():
