@@ -210,6 +210,20 @@ async def test_all_of_them_at_once(autojump_clock: trio.testing.MockClock) -> No
         assert (figures.subscribers, figures.views, figures.timers) == (0, 0, timers)
 
 
+async def test_server_ends_with_its_last_connection_and_no_later(autojump_clock: trio.testing.MockClock) -> None:
+    """The deadline is for those who need it: with nobody there it ends at once."""
+    for connections in (0, 1, 10):
+        async with open_test_server(SETTINGS) as server:
+            clients = [await server.connect() for _ in range(connections)]
+            began = trio.current_time()
+            server.server.drain()
+            async with trio.open_nursery() as nursery:
+                for client in clients:
+                    nursery.start_soon(expect_close, client, rtcore.CloseCode.SERVICE_RESTART)
+            await server.ended.wait()
+            assert trio.current_time() - began <= connections / 100
+
+
 async def test_close_frames_are_spread_and_name_a_time(autojump_clock: trio.testing.MockClock) -> None:
     """Many clients that come back by themselves must not arrive together."""
     times: list[float] = []
