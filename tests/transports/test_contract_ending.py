@@ -352,3 +352,38 @@ async def test_cancelled_connection_sends_its_close_frame(
         await talk.finished.wait()
         assert trio.current_time() - began <= 1
         assert talk.hub.statistics().timers == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 3], ids=["cancelled", "cut"])
+async def test_handler_that_fails_while_it_is_cancelled_fails_alone(
+    autojump_clock: trio.testing.MockClock, open_talk: OpenTalk, caplog: pytest.LogCaptureFixture, seconds: float
+) -> None:
+    """
+    Of two tasks one ends as it should and the other trips over its own cleanup: what comes out of their nursery is half
+    cancellation and half failure, and neither half may reach the siblings of this connection.
+    """
+
+    async def trip() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise RuntimeError("on purpose")
+
+    async def handler(connection: WebSocketConnection) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trip)
+            nursery.start_soon(trio.sleep_forever)
+            if seconds:
+                connection.close(CloseCode.NORMAL)  # and the peer does not answer: its time runs out
+            await trio.sleep_forever()
+
+    async with open_talk(handler, limits=Limits(close_seconds=3)) as talk:
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        if not seconds:
+            talk.scope.cancel()
+        await talk.finished.wait()
+        assert trio.current_time() - began <= seconds + 1
+        assert "on purpose" in caplog.text
+        assert talk.traffic.errors == 1
+        assert (talk.hub.statistics().timers, talk.hub.statistics().subscribers) == (0, 0)

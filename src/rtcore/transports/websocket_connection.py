@@ -259,18 +259,20 @@ class WebSocketConnection(WebSocketSender):
                 finally:
                     lifetime.closed(self)
                 patience = self.limits.close_seconds
-            except ConnectionClosed:
-                patience = self.limits.close_seconds
-            except Exception as error:
-                patience = self.limits.close_seconds
-                if isinstance(error, ExceptionGroup) and error.split(ConnectionClosed)[1] is None:
-                    return  # the same, out of a handler with a nursery
+            # Starred: out of a handler's own nursery they come in a group, with its siblings' cancellation beside them.
+            except* ConnectionClosed:
+                patience = self._patience()
+            except* Exception:
                 self._traffic.errors += 1
                 logger.exception("connection %s: its handler failed", self._connection_id)
                 self.close(CloseCode.INTERNAL_ERROR, "internal error")
+                patience = self._patience()
             finally:
                 await self._finish(patience)
                 nursery.cancel_scope.cancel()
+
+    def _patience(self) -> float:
+        return _CUT_SECONDS if trio.current_effective_deadline() == -math.inf else self.limits.close_seconds
 
     async def _finish(self, patience: float) -> None:
         self.close(CloseCode.NORMAL if patience > _CUT_SECONDS else CloseCode.GOING_AWAY)
