@@ -18,6 +18,8 @@ from attrs import define, field
 
 __all__ = ["TimeoutWatcher", "Timer"]
 
+_LEAST_TO_CLEAN = 128  # entries; below, the dead cost less than looking for them
+
 
 @define(order=True)
 class Timer:
@@ -38,6 +40,7 @@ class TimeoutWatcher:
     def __init__(self) -> None:
         self._heap: list[Timer] = []
         self._sequence = 0
+        self._clean_at = _LEAST_TO_CLEAN
         self._scope: trio.CancelScope | None = None
 
     def __len__(self) -> int:
@@ -54,10 +57,18 @@ class TimeoutWatcher:
         Returns:
             The timer, to cancel it.
         """
+        if len(self._heap) >= self._clean_at:
+            self._clean()
         self._sequence += 1
         timer = Timer(deadline, self._sequence, callback)
         self._push(timer)
         return timer
+
+    def _clean(self) -> None:
+        """Take out the cancelled: a window that fills closes long before its deadline, and often."""
+        self._heap = [timer for timer in self._heap if timer.callback is not None]
+        heapq.heapify(self._heap)
+        self._clean_at = max(_LEAST_TO_CLEAN, 2 * len(self._heap))
 
     def _push(self, timer: Timer) -> None:
         heapq.heappush(self._heap, timer)
