@@ -322,6 +322,33 @@ async def test_server_keeps_nothing_of_a_connection_that_was_cancelled(
     assert life.connected > 0
 
 
+async def test_server_keeps_nothing_of_a_cancelled_http_request(autojump_clock: trio.testing.MockClock) -> None:
+    """Two requests on one connection, a body in pieces, and then silence until the server ends it."""
+    body = b'{"channel": "tasks", "type": "x", "data": {}}'
+    head = f"POST /api/v1/publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+
+    async def ask(stream: trio.abc.Stream) -> None:
+        try:
+            await stream.send_all(head.encode() + b"Content-Type: application/json\r\n\r\n" + body[:5])
+            await trio.sleep(1)
+            await stream.send_all(body[5:])
+            assert await stream.receive_some() != b"x"
+            await stream.send_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            while await stream.receive_some():
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the server was cancelled in the middle of it
+
+    async def life(hub: ApplicationHub) -> None:
+        ours, theirs = clogged_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, ours)
+            await Server(hub, rtcore.Settings()).serve_incoming(Incoming.of_stream(theirs))
+            nursery.cancel_scope.cancel()
+
+    await cancel_at_each_await(life, least=12)
+
+
 async def test_listening_server_keeps_nothing_when_it_is_cancelled(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

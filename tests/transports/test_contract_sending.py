@@ -255,3 +255,20 @@ async def test_connection_may_end_inside_of_the_fan_out(
         assert [event["data"] for event in await good.peer.receive_events(10)] == list(range(10))
         assert (await slow.peer.receive_close()).code == 4000
         assert slow.hub.statistics().subscribers == 1
+
+
+async def test_peer_that_takes_a_little_at_a_time_lives(
+    autojump_clock: trio.testing.MockClock, open_talk: OpenTalk
+) -> None:
+    """One message takes it five minutes, and never does it take nothing for 30 s."""
+    limits = Limits(slow_consumer_seconds=30, ping_seconds=0, idle_seconds=0)
+    async with open_talk(subscribing("tasks"), limits=limits) as talk:
+        await trio.testing.wait_all_tasks_blocked()
+        talk.hub.publish("tasks", "x", "x" * 240_000)
+        taken = 0
+        while taken < 240_000:
+            await trio.sleep(5)
+            data = await talk.peer.stream.receive_some(4096)
+            assert data, "it was closed"
+            taken += len(data)
+        assert talk.connection.ended is None

@@ -9,6 +9,7 @@ import trio
 __all__ = ["StreamTransport"]
 
 _RECEIVE_BYTES: Final = 64 * 1024
+_SEND_BYTES: Final = 16 * 1024  # one TLS record; who takes less than this in the time for slow consumers is one
 
 
 class StreamTransport:
@@ -39,11 +40,11 @@ class StreamTransport:
         return len(data)
 
     async def wait_sendable(self) -> None:
-        """Send the piece; cancelled in the middle, the stream is of no more use."""
-        piece = self._piece
-        if piece:
-            await self._stream.send_all(piece)
-            self._piece = b""
+        """Send some of the piece; cancelled in the middle, the stream is of no more use."""
+        if self._piece:
+            some = self._piece[:_SEND_BYTES]
+            await self._stream.send_all(some)
+            self._piece = memoryview(self._piece)[len(some) :]
         else:
             await trio.lowlevel.checkpoint()
 
