@@ -28,6 +28,12 @@ __all__ = ["Converser"]
 
 _PEEK_BYTES: Final = 4096  # a refused message must not cost what the refusal is to save
 
+_TURN_SECONDS: Final = 0.005
+"""
+One client's messages are handled for so long before everybody else has a turn: 64 KiB read at once may ask for a
+hundred replies of 1 MiB.
+"""
+
 
 @frozen(kw_only=True, eq=False)
 class Converser:
@@ -53,11 +59,20 @@ class Converser:
         try:
             conversation.begin()
             while True:
-                for message in await connection.receive():
+                messages = await connection.receive()
+                turn_ends = trio.current_time() + _TURN_SECONDS
+                for message in messages:
                     if connection.ended is not None:
                         break  # a message before this one closed the connection
                     if conversation.admits(message):
                         await conversation.session.handle_message(message.data)
+                    if connection.crowded:  # the replies to one segment must not pile up before the first leaves
+                        connection.flush()
+                        await connection.wait_room()
+                    if trio.current_time() > turn_ends:
+                        connection.flush()
+                        await trio.lowlevel.checkpoint()
+                        turn_ends = trio.current_time() + _TURN_SECONDS
                 connection.flush()
                 await connection.wait_room()
         finally:

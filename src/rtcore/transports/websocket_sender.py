@@ -118,11 +118,16 @@ class WebSocketSender(Subscriber):
         self.flush()
         await self.wait_room()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether more than `Limits.reply_bytes` of own messages wait to leave."""
+        return self._outbox_bytes + len(self._unsent) > self.limits.reply_bytes
+
     async def wait_room(self) -> None:
         """
         Wait until less than `Limits.reply_bytes` of own messages wait to leave; a checkpoint only if it must wait.
         """
-        while self._outbox_bytes + len(self._unsent) > self.limits.reply_bytes:
+        while self.crowded:
             self._check_ended()
             if self._progress is None:
                 self._progress = trio.Event()
