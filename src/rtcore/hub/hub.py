@@ -69,6 +69,7 @@ class Hub:
         self.timeouts = TimeoutWatcher()
         self.broadcaster = Broadcaster(self.timeouts, self.counters, clock)
         self._channels: OrderedDict[str, Channel] = OrderedDict()
+        self._unpublished = 0  # channels that somebody subscribed to and nobody ever published on
         self._subscribers: dict[Subscriber, None] = {}
         self._room = trio.lowlevel.ParkingLot()
         self._closed = False
@@ -93,7 +94,7 @@ class Hub:
             HubClosed: If the hub has ended.
         """
         self._check_open()
-        there = self._channel(channel)
+        there = self._find(channel)
         check_publication(type, key, self.limits)
         log = there.log
         timestamp = max(self.clock(), log.last_timestamp)
@@ -115,7 +116,9 @@ class Hub:
                 f"event of {len(event.body)} bytes exceeds message_bytes={self.limits.message_bytes}",
                 field="data",
             )
+        self._keep(there)  # only now: what is refused must leave nothing behind
         self._channels.move_to_end(channel)
+        self._unpublished -= offset == 1
         self.counters.published += 1
         self.counters.count_type(type, self.limits.event_types)
         return outcome_of(event, there.append(event, self.broadcaster.appended))
@@ -211,7 +214,12 @@ class Hub:
             HubClosed: If the hub has ended.
         """
         self._check_open()
-        there = self._channel(channel)
+        if channel not in self._channels and self._unpublished >= self.limits.unpublished_channels:
+            # Whoever may only read could otherwise name so many that no publisher finds a place.
+            limit = f"unpublished_channels={self.limits.unpublished_channels}"
+            raise RequestError(ErrorCode.TOO_MANY_CHANNELS, f"the hub holds its limit of {limit}")
+        there = self._find(channel)
+        self._keep(there)
         there.log.expire(self.clock())
         held = subscriber.cursors.get(channel)
         if held is not None and since is None:
@@ -242,7 +250,7 @@ class Hub:
         if not subscriber.cursors:
             self._subscribers.pop(subscriber, None)
         if there.idle and not len(there.log):
-            del self._channels[channel]
+            self._forget(channel)
         self.made_room()
         return True
 
@@ -283,7 +291,7 @@ class Hub:
         Raises:
             RequestError: If the name is not acceptable.
         """
-        there = self._channels.get(channel) or self._new_channel(channel)
+        there = self._find(channel)
         there.log.expire(self.clock())
         page = read_history(
             there.log,
@@ -337,13 +345,17 @@ class Hub:
         if self._closed:
             raise HubClosed("the hub has ended")
 
-    def _channel(self, name: str) -> Channel:
-        there = self._channels.get(name)
-        if there is None:
-            there = self._new_channel(name)
+    def _find(self, name: str) -> Channel:
+        return self._channels.get(name) or self._new_channel(name)
+
+    def _keep(self, there: Channel) -> None:
+        if there.name not in self._channels:
             self._make_place()
-            self._channels[name] = there
-        return there
+            self._channels[there.name] = there
+            self._unpublished += 1
+
+    def _forget(self, name: str) -> None:
+        self._unpublished -= not self._channels.pop(name).log.newest
 
     def _new_channel(self, name: str) -> Channel:
         try:
@@ -364,4 +376,4 @@ class Hub:
                 ErrorCode.TOO_MANY_CHANNELS, f"the hub holds its limit of channels={self.limits.channels}"
             )
         # Its history goes with it; a later channel of this name has a new epoch, so that nobody mistakes the two.
-        del self._channels[idle]
+        self._forget(idle)

@@ -1,0 +1,50 @@
+"""Whoever may only read must not take the room of those who publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rtcore.errors import RequestError
+from rtcore.hub.hub import Hub
+from rtcore.values.limits import Limits
+
+LIMITS = Limits(channels=4, unpublished_channels=2)
+
+
+async def test_names_without_an_event_leave_room_for_publishers(talk: Any) -> None:
+    client = talk(limits=LIMITS)
+    client.hub.publish("tasks", "t", 1)
+    await client.say("subscribe", {"channels": ["made-up.1", "made-up.2"]})
+    error = await client.refused("subscribe", {"channels": ["made-up.3"]})
+    assert error["code"] == "limit.too_many_channels"
+    client.hub.publish("tools", "t", 1)
+    assert len(client.hub.history("tasks").events) == 1, "its history did not have to go"
+
+
+async def test_channel_with_an_event_counts_no_more(talk: Any) -> None:
+    client = talk(limits=LIMITS)
+    await client.say("subscribe", {"channels": ["a", "b"]})
+    client.hub.publish("a", "t", 1)
+    (reply, *_) = await client.say("subscribe", {"channels": ["c"]})
+    assert reply["type"] == "subscribed"
+
+
+async def test_names_that_nobody_wants_any_more_are_given_back(open_hub: Callable[..., Hub]) -> None:
+    hub = open_hub(limits=LIMITS)
+    for number in range(10):
+        async with hub.subscribe(f"{number}", f"{number}.more"):
+            with pytest.raises(RequestError, match="unpublished_channels=2"):
+                async with hub.subscribe("third"):
+                    pass
+
+
+async def test_publications_that_fail_leave_no_name_for_ever(open_hub: Callable[..., Hub]) -> None:
+    hub = open_hub(limits=LIMITS)
+    for number in range(10):
+        with pytest.raises(RequestError):
+            hub.publish(f"{number}", "t", float("nan"))
+    async with hub.subscribe("a", "b"):
+        pass
