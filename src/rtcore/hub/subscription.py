@@ -10,6 +10,7 @@ import trio
 
 from rtcore.errors import HubClosed
 from rtcore.hub.counters import Counters
+from rtcore.hub.cursor import Cursor, Entry
 from rtcore.hub.results import Subscribed
 from rtcore.hub.subscriber import Subscriber
 from rtcore.protocol.envelope import dropped_data
@@ -58,6 +59,8 @@ class Subscription(Subscriber):
 
     def flush(self) -> None:
         """Hand the slices that are due to the waiting task; when it is busy, let them wait in the backlog."""
+        if self._closed:
+            return
         if self._parked is None:
             if not self.blocked:
                 self.fall_behind()
@@ -74,9 +77,18 @@ class Subscription(Subscriber):
             self._wake()
 
     def overflowed(self) -> None:
-        """End the iteration, as a slow socket would be closed."""
+        """End the iteration, as a slow socket would be closed: what waits is left to who resumes from `positions`."""
         self.counters.disconnected_slow += 1
+        for cursor in self.cursors.values():
+            self.backlog.discard(cursor)
         self.close()
+
+    def queue(self, cursor: Cursor, entry: Entry) -> int:
+        """As for any subscriber; after the end nothing waits, since it would follow a gap."""
+        if self._closed:
+            cursor.next = cursor.view.head
+            return 1
+        return super().queue(cursor, entry)
 
     def close(self) -> None:
         """End the iteration: whoever waits gets `HubClosed`, now and later; idempotent."""
