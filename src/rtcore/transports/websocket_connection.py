@@ -254,6 +254,8 @@ class WebSocketConnection(WebSocketSender):
             patience = _CUT_SECONDS
             try:
                 lifetime.opened(self)
+                if self._outbox:  # the answer to the handshake leaves within this tick, whatever the handler waits for
+                    self._hub.broadcaster.mark(self)
                 try:
                     await handler(self)
                 finally:
@@ -291,7 +293,7 @@ class WebSocketConnection(WebSocketSender):
     async def _leave_politely(self, scope: trio.CancelScope) -> None:
         """Let the close frame leave and wait for the peer's end; what else comes is read and thrown away."""
         try:
-            while self.blocked and not self._gone:
+            while (self.blocked or self._drain_scope is not None) and not self._gone:
                 if self._progress is None:
                     self._progress = trio.Event()
                 await self._progress.wait()
