@@ -49,6 +49,10 @@ class RecordingTransport:
     def sending(self) -> bool:
         return self.inner.sending
 
+    @property
+    def full(self) -> bool:
+        return self.inner.full
+
     def send_nowait(self, data: bytes | memoryview) -> int:
         sent = self.inner.send_nowait(data)
         if sent:

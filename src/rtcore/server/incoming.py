@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 import trio
 from attrs import define, field
@@ -12,6 +13,8 @@ from rtcore.transports.stream_transport import StreamTransport
 from rtcore.transports.transport import Transport
 
 __all__ = ["Incoming"]
+
+_TLS_BUFFER_BYTES: Final = 256 * 1024
 
 
 @define(eq=False)
@@ -52,7 +55,9 @@ class Incoming:
         secure: bool = False,
     ) -> Incoming:
         """Any stream: TLS, or memory in a test."""
-        return cls(transport=StreamTransport(stream), client=client, server=server, secure=secure, source=stream)
+        # A socket has a buffer of its own; TLS in Trio has none that takes without waiting.
+        transport = StreamTransport(stream, _TLS_BUFFER_BYTES if secure else 0)
+        return cls(transport=transport, client=client, server=server, secure=secure, source=stream)
 
     def stream(self) -> trio.abc.Stream:
         """The connection as a stream; the transport must not be used any more."""

@@ -21,6 +21,7 @@ class SocketTransport:
     __slots__ = ("_socket",)
 
     sending = False
+    full = False
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)

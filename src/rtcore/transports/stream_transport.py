@@ -1,4 +1,4 @@
-"""Any `trio.abc.Stream` (TLS, memory streams, other platforms): one piece at a time is on its way."""
+"""Any `trio.abc.Stream` (TLS, memory streams, other platforms): taken pieces leave while somebody waits for them."""
 
 from __future__ import annotations
 
@@ -16,37 +16,52 @@ class StreamTransport:
     """
     Args:
         stream: The stream; the transport owns it from now on.
+        buffer_bytes: Bytes taken beyond the first piece while it is on its way: what a socket's own buffer does
+            for the bursts of a publisher, which a reader that keeps up must not pay for with dropped events.
     """
 
-    __slots__ = ("_closed", "_piece", "_stream")
+    __slots__ = ("_buffer_bytes", "_buffered", "_closed", "_pieces", "_stream")
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: trio.abc.Stream, buffer_bytes: int = 0) -> None:
         self._stream = stream
-        self._piece: bytes | memoryview = b""
+        self._buffer_bytes = buffer_bytes
+        self._pieces: list[bytes | memoryview] = []
+        self._buffered = 0
         self._closed = False
 
     @property
     def sending(self) -> bool:
         """Whether a piece waits for `wait_sendable` to send it."""
-        return bool(self._piece)
+        return bool(self._pieces)
+
+    @property
+    def full(self) -> bool:
+        """Whether the pieces fill the buffer."""
+        return bool(self._pieces) and self._buffered >= self._buffer_bytes
 
     def send_nowait(self, data: bytes | memoryview) -> int:
-        """Take one piece, which `wait_sendable` then sends; nothing while one is on its way."""
+        """Take one piece, which `wait_sendable` then sends; nothing while the buffer is full."""
         if self._closed:
             raise trio.ClosedResourceError("the stream was closed on this side")
-        if self._piece:
+        if self.full:
             return 0
-        self._piece = data
+        self._pieces.append(data)
+        self._buffered += len(data)
         return len(data)
 
     async def wait_sendable(self) -> None:
-        """Send some of the piece; cancelled in the middle, the stream is of no more use."""
-        if self._piece:
-            some = self._piece[:_SEND_BYTES]
-            await self._stream.send_all(some)
-            self._piece = memoryview(self._piece)[len(some) :]
-        else:
+        """Send some of the first piece; cancelled in the middle, the stream is of no more use."""
+        if not self._pieces:
             await trio.lowlevel.checkpoint()
+            return
+        piece = self._pieces[0]
+        some = piece[:_SEND_BYTES]
+        await self._stream.send_all(some)
+        self._buffered -= len(some)
+        if len(some) < len(piece):
+            self._pieces[0] = memoryview(piece)[len(some) :]
+        else:
+            del self._pieces[0]
 
     async def receive_some(self) -> bytes:
         """The next bytes, up to 64 KiB."""

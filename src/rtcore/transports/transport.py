@@ -18,7 +18,12 @@ class Transport(Protocol):
 
     @property
     def sending(self) -> bool:
-        """Whether bytes already taken are still on their way to the system: nothing more is taken meanwhile."""
+        """Whether bytes already taken go out only while `wait_sendable` is awaited."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is taken before `wait_sendable` has returned."""
         ...
 
     def send_nowait(self, data: bytes | memoryview) -> int:

@@ -143,6 +143,8 @@ class WebSocketSender(Subscriber):
                     self.fall_behind()
                     self._start_drain()
                     return
+                if self._transport.sending:
+                    self._start_drain()
                 if len(data) < self.limits.write_bytes:
                     return  # that was all: a second look would cost every delivery as much as the first
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
@@ -153,7 +155,7 @@ class WebSocketSender(Subscriber):
         sent = self._transport.send_nowait(data)
         self._traffic.bytes_out += sent
         self._unsent = memoryview(data)[sent:] if sent < len(data) else b""
-        return not self._unsent and not self._transport.sending
+        return not self._unsent and not self._transport.full
 
     def _next_write(self) -> bytes:
         state = self._state
@@ -167,8 +169,9 @@ class WebSocketSender(Subscriber):
         return join([state.take_control(close=False), *own, close])
 
     def _start_drain(self) -> None:
-        self.timers.blocked_since = trio.current_time()
-        self._arm(self.timers.blocked_since + self.limits.slow_consumer_seconds)
+        if self._drain_scope is None:
+            self.timers.blocked_since = trio.current_time()
+            self._arm(self.timers.blocked_since + self.limits.slow_consumer_seconds)
         if self._nursery is not None and self._drain_scope is None:
             # Shielded, so that a close frame still leaves when the connection is cancelled; ends with the last byte, or
             # when `_finish` has no more patience.
@@ -194,11 +197,13 @@ class WebSocketSender(Subscriber):
 
     def _write_waiting(self) -> bool:
         """Write until the transport refuses; returns whether nothing waits any more."""
-        while not self._transport.sending and (data := self._unsent or self._next_write()):
+        while not self._transport.full and (data := self._unsent or self._next_write()):
             if not self._write(data):
                 self._made_progress()
                 return False
-        return not self._transport.sending
+        if not self._unsent and not self._transport.full:
+            self.catch_up()  # what is still on its way leaves room: the next events need not wait in the backlog
+        return not self._unsent and not self._transport.sending
 
     def _made_progress(self) -> None:
         self._hub.made_room()
