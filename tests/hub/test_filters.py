@@ -240,3 +240,12 @@ def test_wildcards_agree_with_a_reference(pattern: str, text: str) -> None:
 def test_adversarial_pattern_ends_at_once(pattern: str, text: str) -> None:
     """Exponential matchers hang here; there is nothing to time."""
     assert wildcard_matcher(pattern)(text) is fnmatch.fnmatchcase(text, pattern.replace("**", "*"))
+
+
+def test_filter_is_bounded_as_a_whole() -> None:
+    """Each part within its bound, one connection's 128 subscriptions could keep 128 MiB of filters."""
+    where = {f"field{number}": [f"{index}" + "z" * 1000 for index in range(100)] for number in range(10)}
+    with pytest.raises(RequestError, match=f"filter_length={LIMITS.filter_length}") as caught:
+        compiled(where)
+    assert (caught.value.code, caught.value.field) == (ErrorCode.INVALID_FILTER, "data.where")
+    assert compiled({"task_id": [f"{index:036}" for index in range(100)]}).conditions

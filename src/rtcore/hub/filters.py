@@ -15,12 +15,12 @@ from a client would be neither linear nor needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from attrs import field, frozen
 
 from rtcore.hub.filter_checks import Test, field_test
-from rtcore.hub.filter_conditions import Condition, ConditionReader, invalid_filter
+from rtcore.hub.filter_conditions import Condition, ConditionReader, Scalar, invalid_filter
 from rtcore.values.channels import CHANNEL_NAME_LENGTH
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
@@ -72,7 +72,7 @@ def compile_filter(where: Mapping[str, Json] | None, limits: Limits, *, field: s
         where: Conditions by field: `type` or `event_type`, `channel`, or a path into the data such as `task_id` or
             `a.b` (with a leading dot, `.type`, where the data's own field has one of those names). Each is a value,
             an array of values, or an object of `eq`, `in`, `gt`, `gte`, `lt`, `lte`. None or empty: everything passes.
-        limits: `filter_fields`, `filter_values`, `filter_text_length` and `type_length` bound it.
+        limits: `filter_fields`, `filter_values`, `filter_text_length`, `filter_length` and `type_length` bound it.
         field: Path of `where` in the client's message, for errors.
 
     Raises:
@@ -85,11 +85,15 @@ def compile_filter(where: Mapping[str, Json] | None, limits: Limits, *, field: s
     if len(where) > limits.filter_fields:
         raise invalid_filter(field, f"{len(where)} fields exceed filter_fields={limits.filter_fields}")
     compiled: dict[tuple[str, Condition], Test] = {}
+    length = 0
     for key, wanted in where.items():
         name, path = _field_path(key, field)
         longest = _PATTERNED.get(name)
         reader = ConditionReader(limits, pattern_length=0 if longest is None else longest(limits))
         condition = reader.read(wanted, f"{field}.{key}")
+        length += _length(name, condition)
+        if length > limits.filter_length:
+            raise invalid_filter(field, f"names and values exceed filter_length={limits.filter_length} characters")
         compiled[(name, condition)] = field_test(name, path, condition)
     order = sorted(compiled, key=repr)  # `type` and `event_type` may both stand for one field; repr orders mixed values
     return Filter(tuple(order), tuple(compiled[each] for each in sorted(order, key=_cost)))
@@ -115,6 +119,11 @@ def _field_path(key: str, field: str) -> tuple[str, tuple[str, ...]]:
     if "" in steps or len(steps) > _PATH_STEPS:
         raise invalid_filter(f"{field}.{key}", f"expected 1 to {_PATH_STEPS} names joined by dots")
     return name, steps
+
+
+def _length(name: str, condition: Condition) -> int:
+    operands = cast("tuple[tuple[str, Scalar], ...]", condition[1:])
+    return len(name) + sum(len(value) if isinstance(value, str) else 1 for _, value in operands)
 
 
 def _cost(condition: tuple[str, Condition]) -> int:

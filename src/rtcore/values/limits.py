@@ -101,7 +101,9 @@ class Limits:
     filter_values: int = _limit(100, at_least=1)
     """Most values of one field's set."""
     filter_text_length: int = _limit(1024, at_least=1)
-    """Longest text value of a filter, in characters: every subscription keeps its filter in memory."""
+    """Longest text value of a filter, in characters."""
+    filter_length: int = _limit(16 * 1024, at_least=1)
+    """Most characters of one filter, names and values: every subscription keeps its filter in memory."""
     type_length: int = _limit(128, at_least=1)
     """Longest event type, in characters."""
     event_types: int = _limit(200, at_least=1)
