@@ -44,7 +44,7 @@ class Channel:
     def __init__(self, name: str, namespace: Namespace, limits: Limits, clock: Callable[[], float]) -> None:
         self.name = name
         self.namespace = namespace
-        self.log = EventLog(_retention(namespace, limits))
+        self.log = EventLog(_retention(namespace, limits), clock())
         self.views: dict[ViewKey, View] = {}
         self._limits = limits
         self._clock = clock

@@ -52,13 +52,20 @@ class Start:
 
 
 class EventLog:
-    """The ring of a channel's newest events."""
+    """
+    The ring of a channel's newest events.
 
-    def __init__(self, retention: Retention) -> None:
+    Args:
+        retention: How much it keeps.
+        began: When this epoch of the channel began, in Unix seconds.
+    """
+
+    def __init__(self, retention: Retention, began: float = float("-inf")) -> None:
         self.epoch = new_epoch()
         self.retention = retention
         self._ring = EventRing()
-        self._forgotten_until = float("-inf")  # timestamp of the newest event no longer held
+        # Time of the newest event no longer held. Of what was before it began, the log cannot say that it was nothing.
+        self._forgotten_until = began
 
     @property
     def newest(self) -> int:

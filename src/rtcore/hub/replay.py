@@ -8,7 +8,7 @@ from rtcore.hub.event_log import EventLog, Start
 from rtcore.hub.filters import Filter
 from rtcore.hub.results import HistoryPage, Range
 from rtcore.values.events import Event
-from rtcore.values.positions import Position, Since
+from rtcore.values.positions import FromOffset, FromPosition, Position, Since
 
 __all__ = ["read_history"]
 
@@ -46,7 +46,7 @@ def read_history(
         place = Start(offset=max(start, log.oldest), recovered=recovered)
     else:
         place = Start(offset=log.oldest, recovered=True) if since is None else log.locate(since, now)
-        missing = 0 if place.recovered else max(0, log.oldest - 1)
+        missing = 0 if place.recovered else _missing(log, since)
         candidates = [event for event in log.events(place.offset, log.newest + 1) if _unsettled(place, event)]
     matching = [event for event in candidates if where.matches(event.type, event.channel, event.data)]
     if place.last is not None:
@@ -62,6 +62,15 @@ def read_history(
         position=Position.at(log.epoch, settled),
         more=more,
     )
+
+
+def _missing(log: EventLog, since: Since | None) -> int:
+    """Offsets that were asked for by number and are gone; of a time, or of another epoch, nobody knows how many."""
+    if isinstance(since, FromOffset):
+        return max(0, log.oldest - max(since.offset, 1)) if since.offset <= log.newest else 0
+    if isinstance(since, FromPosition) and since.position.epoch == log.epoch:
+        return max(0, log.oldest - 1 - since.position.offset)
+    return 0
 
 
 def _unsettled(place: Start, event: Event) -> bool:
