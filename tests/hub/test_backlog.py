@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rtcore.hub.backlog import Backlog
 from rtcore.hub.counters import Counters
-from rtcore.hub.cursor import Cursor, Entry
+from rtcore.hub.cursor import Cursor
+from rtcore.hub.entry import Entry
 from rtcore.hub.event_log import EventLog, Retention
 from rtcore.hub.filters import MATCH_ALL
 from rtcore.hub.results import Range
@@ -44,8 +45,8 @@ class Lagging:
         event = Event(
             channel="c", type=type, data=None, timestamp=1.0, offset=offset, lane=lane, key=key, body=b"x" * size
         )
-        self.log.append(event)
-        entry: Entry = self.view.append(event)
+        entry = self.log.append(event)
+        self.view.append(entry)
         self.backlog.append(self.cursor, entry, replayed=replayed)
         self.cursor.next = self.view.head
         return self.backlog.shrink()

@@ -54,9 +54,9 @@ class Stream:
                 lane=lane,
                 body=encode_event_body("c", "t", data, 1.0, offset, None),
             )
-            self.log.append(event)
+            entry = self.log.append(event)
             if self.where.matches(event.type, "c", data):
-                self.view.append(event)
+                self.view.append(entry)
         return event
 
     def offsets(self, start: int, stop: int) -> list[int]:

@@ -8,6 +8,7 @@ within `fresh_seconds` gets the same one: a crowd of dashboards costs one sample
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import psutil
 import trio
 from attrs import frozen
 
+from rtcore.errors import RequestError
 from rtcore.features.feature import Publisher
 from rtcore.values.events import Json
 
@@ -32,6 +34,7 @@ __all__ = [
     "SystemSnapshot",
 ]
 
+_logger = logging.getLogger(__name__)
 
 _LEAST_CPU_SECONDS: Final = 0.1
 
@@ -320,6 +323,9 @@ class SystemMetrics:
         task_status.started()
         while True:
             document = await self.document()
-            # Only the newest is worth having for somebody who fell behind.
-            self._publisher.publish(self._channel, "system.metrics", cast(Json, document), key="system.metrics")
+            try:
+                # Only the newest is worth having for somebody who fell behind.
+                self._publisher.publish(self._channel, "system.metrics", cast(Json, document), key="system.metrics")
+            except RequestError as error:  # no channel is free just now: the machine is watched all the same
+                _logger.warning("system metrics were not published: %s", error)
             await trio.sleep(self._interval_seconds)

@@ -17,7 +17,8 @@ from collections import deque
 
 from attrs import evolve
 
-from rtcore.hub.cursor import Cursor, Entry, Lanes, Loss, Waiting, new_lanes
+from rtcore.hub.cursor import Cursor, Lanes, Loss, Waiting, new_lanes
+from rtcore.hub.entry import Entry
 from rtcore.values.channels import Overflow
 from rtcore.values.events import Lane
 

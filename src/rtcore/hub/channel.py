@@ -8,6 +8,7 @@ from attrs import define
 
 from rtcore.hub.cursor import Cursor
 from rtcore.hub.encoding import Encoding
+from rtcore.hub.entry import Entry
 from rtcore.hub.event_log import EventLog, Retention
 from rtcore.hub.filters import Filter
 from rtcore.hub.results import Batch, Subscribed
@@ -72,7 +73,7 @@ class Channel:
             event: The next event of this channel.
             appended: Told of each view that took it.
         """
-        self.log.append(event)
+        entry = self.log.append(event)
         spread = Spread()
         verdicts: dict[Filter, bool] = {}
         for view in list(self.views.values()):  # a copy: an overflow may disconnect a subscriber, and with it its view
@@ -80,13 +81,14 @@ class Channel:
             if where not in verdicts:
                 verdicts[where] = where.matches(event.type, event.channel, event.data)
             if verdicts[where]:
-                self._append(view, event, spread)
-                appended(view, event)
+                self._append(view, entry, spread)
+                if view.cursors:  # an overflow may just have disconnected the last one
+                    appended(view, event)
         return spread
 
     @staticmethod
-    def _append(view: View, event: Event, spread: Spread) -> None:
-        entry = view.append(event)
+    def _append(view: View, entry: Entry, spread: Spread) -> None:
+        view.append(entry)
         spread.matched += len(view.cursors)
         for cursor in list(view.behind):
             if cursor.subscriber.queue(cursor, entry):

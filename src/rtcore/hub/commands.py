@@ -55,6 +55,8 @@ async def _publish(context: CommandContext, command: Publish) -> Reply:
     namespace = hub.namespaces.get(namespace_of(channel))
     if namespace is not None and namespace.overflow is Overflow.WAIT:
         await hub.wait_room(channel)
+        if context.subscriber.over:  # revoked, expired or closed while it waited: the right to publish went with it
+            raise RequestError(ErrorCode.UNAVAILABLE, "the connection ended while the event waited for room")
     try:
         outcome = hub.publish(channel, command.type, command.data, lane=command.lane, key=command.key)
     except RequestError as error:

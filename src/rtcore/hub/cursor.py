@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field
 
+from rtcore.hub.entry import Entry
 from rtcore.hub.results import Batch, Range
 from rtcore.values.channels import Overflow
 from rtcore.values.events import Event, Lane
@@ -22,17 +23,9 @@ if TYPE_CHECKING:  # a cursor joins the two, so each side names it
     from rtcore.hub.subscriber import Subscriber
     from rtcore.hub.view import View
 
-__all__ = ["Cursor", "Entry", "Lanes", "Loss", "Waiting", "new_lanes"]
+__all__ = ["Cursor", "Lanes", "Loss", "Waiting", "new_lanes"]
 
 _TYPES_NAMED = 50  # kinds that one notice names; a publisher of ever new types must not make it grow without end
-
-
-@define(eq=False)
-class Entry:
-    """An event in a view, with its wire form once somebody needed it."""
-
-    event: Event
-    frame: bytes | None = None
 
 
 @define(eq=False)

@@ -30,7 +30,7 @@ def _server_side(compression: CompressionParameters | None) -> CompressionParame
     )
 
 
-@frozen
+@frozen(cache_hash=True)  # it is the key of every frame
 class FrameEncoding:
     """
     One unmasked WebSocket text frame a message, compressed where the peer negotiated it and it helps.

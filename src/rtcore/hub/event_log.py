@@ -14,6 +14,7 @@ from typing import cast
 from attrs import frozen
 
 from rtcore._fast import EventRing
+from rtcore.hub.entry import Entry
 from rtcore.values.events import Event
 from rtcore.values.positions import (
     FromOffset,
@@ -90,9 +91,9 @@ class EventLog:
     def __len__(self) -> int:
         return len(self._ring)
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event) -> Entry:
         """
-        Add the next event, forgetting what no longer fits.
+        Add the next event, forgetting what no longer fits; returns its entry, which all views of the channel share.
 
         Raises:
             ValueError: If its offset does not follow the newest one.
@@ -100,11 +101,13 @@ class EventLog:
         if event.offset != self.newest + 1:
             raise ValueError(f"offset {event.offset} does not follow {self.newest}")
         ring = self._ring
-        ring.append(event, event.offset, event.lane, len(event.body), event.timestamp)
+        entry = Entry(event)
+        ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
         keep_from = max(ring.head - self.retention.events, ring.first)
         while keep_from < ring.head and ring.bytes_between(keep_from, ring.head) > self.retention.bytes:
             keep_from += 1
         self._forget(max(keep_from, ring.index_of_time(event.timestamp - self.retention.seconds)))
+        return entry
 
     def expire(self, now: float) -> None:
         """Forget what is older than the retention allows at `now`, in Unix seconds."""
@@ -112,9 +115,13 @@ class EventLog:
 
     def events(self, start: int, stop: int) -> list[Event]:
         """Events with `start <= offset < stop`, as far as they are held, oldest first."""
+        return [entry.event for entry in self.entries(start, stop)]
+
+    def entries(self, start: int, stop: int) -> list[Entry]:
+        """The entries of these events."""
         ring = self._ring
         first = max(start - 1, ring.first)
-        return cast("list[Event]", ring.slice(first, max(first, min(stop - 1, ring.head))))
+        return cast("list[Entry]", ring.slice(first, max(first, min(stop - 1, ring.head))))
 
     def locate(self, since: Since, now: float) -> Start:
         """Where a request for the past begins, and whether the log still reaches back that far."""

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from rtcore._fast import join
 from rtcore.hub.backlog import Backlog
 from rtcore.hub.counters import Counters
-from rtcore.hub.cursor import Cursor, Entry, Loss, Waiting
+from rtcore.hub.cursor import Cursor, Loss, Waiting
 from rtcore.hub.encoding import Encoding
+from rtcore.hub.entry import Entry
 from rtcore.hub.statistics import SubscriberStatistics
 from rtcore.protocol.envelope import encode_dropped, encode_event
 from rtcore.values.channels import Overflow
@@ -52,6 +53,11 @@ class Subscriber(ABC):
         self.dropped = 0
         """Events it has lost so far, each named in a notice."""
         self._clock = clock
+
+    @property
+    def over(self) -> bool:
+        """Whether its connection is over, so that nothing more may be done in its name."""
+        return False
 
     def statistics(self) -> SubscriberStatistics:
         """A snapshot of what it has subscribed to and what waits for it."""

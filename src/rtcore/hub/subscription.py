@@ -10,7 +10,8 @@ import trio
 
 from rtcore.errors import HubClosed
 from rtcore.hub.counters import Counters
-from rtcore.hub.cursor import Cursor, Entry
+from rtcore.hub.cursor import Cursor
+from rtcore.hub.entry import Entry
 from rtcore.hub.results import Subscribed
 from rtcore.hub.subscriber import Subscriber
 from rtcore.protocol.envelope import dropped_data

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import cast
 
 from rtcore._fast import EventRing, encode_batch, join
-from rtcore.hub.cursor import Cursor, Entry
+from rtcore.hub.cursor import Cursor
 from rtcore.hub.encoding import Encoding
+from rtcore.hub.entry import Entry
 from rtcore.hub.event_log import EventLog
 from rtcore.hub.filters import Filter
 from rtcore.hub.results import Batch
@@ -64,9 +65,10 @@ class View:
         self._clock = clock
         self._ring = EventRing()
         self._slices: dict[tuple[int, int], bytes] = {}
-        for event in log.events(log.oldest, log.newest + 1):
+        for entry in log.entries(log.oldest, log.newest + 1):
+            event = entry.event
             if where.matches(event.type, event.channel, event.data):
-                self._append(event)
+                self._append(entry)
         self.due = self.flushed = self._needed = self._ring.head
 
     @property
@@ -79,20 +81,18 @@ class View:
         """Encoded bytes appended since the last tick."""
         return self._ring.bytes_between(max(self.flushed, self._ring.first), self._ring.head)
 
-    def append(self, event: Event) -> Entry:
-        """Add an event that passes the filter; returns its entry. The caller says when it is due."""
-        entry = self._append(event)
+    def append(self, entry: Entry) -> None:
+        """Add an event that passes the filter. The caller says when it is due."""
+        self._append(entry)
         self._ring.evict_to(min(self._ring.index_of_offset(self.log.oldest), self._needed))
-        return entry
 
     def hold_from(self, index: int) -> None:
         """Keep entries from `index` on until the tick is over: a cursor was set back to it."""
         self._needed = min(self._needed, index)
 
-    def _append(self, event: Event) -> Entry:
-        entry = Entry(event)
+    def _append(self, entry: Entry) -> None:
+        event = entry.event
         self._ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
-        return entry
 
     def window_full(self, event: Event) -> bool:
         """Whether the window closes with this event: enough of them, or one that must not wait."""
@@ -153,9 +153,8 @@ class View:
 
     def frame(self, entry: Entry) -> bytes:
         """The shared wire form of one entry."""
-        if entry.frame is None:
-            entry.frame = self.wire(encode_event(entry.event))
-        return entry.frame
+        assert self.encoding is not None, "a view for in-process subscribers has no wire form"
+        return entry.frame(self.encoding, lambda: self.wire(encode_event(entry.event)))
 
     def batch_frame(self, messages: list[bytes]) -> bytes:
         """The wire form of several event messages as one `batch`."""

@@ -16,7 +16,7 @@ from typing import Final
 import trio
 from attrs import frozen
 
-from rtcore.errors import ProcessFailed, ProcessNotStarted
+from rtcore.errors import ProcessFailed, ProcessNotStarted, RequestError
 from rtcore.features.feature import Publisher
 from rtcore.features.system_metrics import SystemMetrics
 from rtcore.features.tasks import Task
@@ -77,7 +77,7 @@ async def run_demo(
         while True:
             try:
                 await run_survey(workflows, number, step_seconds=step_seconds)
-            except (ProcessFailed, ProcessNotStarted) as error:
+            except (ProcessFailed, ProcessNotStarted, RequestError) as error:
                 _logger.info("survey %d of the demo ended early: %s", number, error)
             await trio.sleep(rest_seconds)
             number += 1

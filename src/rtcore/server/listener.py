@@ -19,6 +19,7 @@ logger = logging.getLogger("rtcore.listener")
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 """Errors of `accept` that pass when other connections end. Source: trio's `serve_listeners`."""
 _EXHAUSTED_SECONDS: Final = 0.1
+_LOG_SECONDS: Final = 10.0  # one line says it; a hundred would fill the disk as well
 
 
 async def open_listeners(host: str, port: int, backlog: int) -> list[trio.SocketListener]:
@@ -49,13 +50,16 @@ async def accept_connections(
         listener: Owned from now on.
         accepted: Takes the socket; must not block.
     """
+    log_from = trio.current_time()
     async with listener:
         while True:
             try:
                 connected, address = await listener.socket.accept()
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    logger.error("cannot accept: %s; trying again", error.strerror)
+                    if trio.current_time() >= log_from:
+                        logger.error("cannot accept: %s; trying again", error.strerror)
+                        log_from = trio.current_time() + _LOG_SECONDS
                     await trio.sleep(_EXHAUSTED_SECONDS)
                     continue
                 if error.errno in (errno.EBADF, errno.ENOTSOCK):

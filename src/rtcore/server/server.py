@@ -44,6 +44,7 @@ from rtcore.server.revocation import RevocationList
 from rtcore.server.settings import Settings
 from rtcore.server.settings_check import check_settings
 from rtcore.server.tls import TlsContext
+from rtcore.server.unfinished import Unfinished
 from rtcore.server.violations import ViolationLedger
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
@@ -131,6 +132,7 @@ class Server:
             monotonic=trio.current_time,
         )
         self._refused: dict[str, int] = {}
+        self._unfinished = Unfinished(settings.limits.handshakes)
         self._presence = Presence(hub, hooks or ConnectionHooks())
         self._nursery: trio.Nursery | None = None
 
@@ -297,7 +299,7 @@ class Server:
         self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None
     ) -> Upgrade | HttpRequest | None:
         try:
-            with trio.move_on_after(self.settings.limits.handshake_seconds):
+            with trio.move_on_after(self.settings.limits.handshake_seconds) as scope, self._unfinished.include(scope):
                 if prepare is not None:
                     await prepare()
                 return await self._reception.receive(incoming)

@@ -119,6 +119,11 @@ class WebSocketSender(Subscriber):
         await self.wait_room()
 
     @property
+    def over(self) -> bool:
+        """Whether it has ended, or its closing has begun."""
+        return self.ended is not None
+
+    @property
     def crowded(self) -> bool:
         """Whether more than `Limits.reply_bytes` of own messages wait to leave."""
         return self._outbox_bytes + len(self._unsent) > self.limits.reply_bytes

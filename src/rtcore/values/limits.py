@@ -30,6 +30,8 @@ class Limits:
     """Most header lines of a request: more is answered 431."""
     handshake_seconds: float = _limit(10.0, above=0)
     """From accepting a connection to the end of its request head, TLS included; slower ones are dropped."""
+    handshakes: int = _limit(512, at_least=1)
+    """Most connections at once whose request head is not whole; when another comes, the oldest of them is dropped."""
     authentication_seconds: float = _limit(5.0, above=0)
     """From the handshake to a valid `auth` message: then 4003."""
     close_seconds: float = _limit(10.0, above=0)
