@@ -266,7 +266,7 @@ class Life:
         ours, theirs = clogged_stream_pair()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._use, TestClient(ours))
-            await server.serve_incoming(Incoming.of_stream(theirs))
+            await server._connections.serve(Incoming(stream=theirs))
             nursery.cancel_scope.cancel()
 
     async def _use(self, client: TestClient) -> None:
@@ -343,7 +343,7 @@ async def test_server_keeps_nothing_of_a_cancelled_http_request(autojump_clock: 
         ours, theirs = clogged_stream_pair()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask, ours)
-            await Server(hub, rtcore.Settings()).serve_incoming(Incoming.of_stream(theirs))
+            await Server(hub, rtcore.Settings())._connections.serve(Incoming(stream=theirs))
             nursery.cancel_scope.cancel()
 
     await cancel_at_each_await(life, least=12)

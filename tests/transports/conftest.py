@@ -10,6 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trio
@@ -21,14 +22,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from rtcore._fast import SlotOwner, SocketSlot, SocketTable
 from rtcore.application import ApplicationHub
 from rtcore.hub.encoding import FrameEncoding
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.testing import TestClient, clogged_stream_pair, open_test_hub
+from rtcore.transports.socket_driver import open_socket_table
 from rtcore.transports.socket_transport import SocketTransport
 from rtcore.transports.stream_transport import StreamTransport
 from rtcore.transports.traffic import Traffic
-from rtcore.transports.transport import Transport
+from rtcore.transports.transport import Receiver, Transport
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.channels import Namespace, Overflow
 from rtcore.values.limits import Limits
@@ -46,6 +49,10 @@ class RecordingTransport:
     writes: list[bytes] = field(factory=list)
 
     @property
+    def slot(self) -> SocketSlot | None:
+        return self.inner.slot
+
+    @property
     def sending(self) -> bool:
         return self.inner.sending
 
@@ -59,11 +66,20 @@ class RecordingTransport:
             self.writes.append(bytes(data[:sent]))
         return sent
 
-    async def wait_sendable(self) -> None:
-        await self.inner.wait_sendable()
+    def serve(self, receiver: Receiver) -> AbstractAsyncContextManager[None]:
+        return self.inner.serve(receiver)
 
-    async def receive_some(self) -> bytes:
-        return await self.inner.receive_some()
+    def watch_room(self, wanted: bool) -> None:
+        self.inner.watch_room(wanted)
+
+    def watch_input(self, wanted: bool) -> None:
+        self.inner.watch_input(wanted)
+
+    async def wait_input(self) -> None:
+        await self.inner.wait_input()
+
+    def wake(self) -> None:
+        self.inner.wake()
 
     async def send_eof(self) -> bool:
         return await self.inner.send_eof()
@@ -107,17 +123,25 @@ class Ends:
     prepare: Callable[[], Awaitable[None]] | None = None
 
 
-def socket_ends(tls: Tls) -> Ends:
+class Nobody:
+    """Who owns a slot until its connection does."""
+
+
+def on_table(table: SocketTable, ours: socket.socket) -> SocketTransport:
+    return SocketTransport(table.add(ours.detach(), cast("SlotOwner", Nobody())))
+
+
+def socket_ends(tls: Tls, table: SocketTable) -> Ends:
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
     theirs.setblocking(False)
     return Ends(
-        SocketTransport(ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs)), reset=lambda: reset(theirs)
+        on_table(table, ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs)), reset=lambda: reset(theirs)
     )
 
 
-def tcp_ends(tls: Tls) -> Ends:
+def tcp_ends(tls: Tls, table: SocketTable) -> Ends:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         theirs = socket.socket()
@@ -128,7 +152,7 @@ def tcp_ends(tls: Tls) -> Ends:
     theirs.setblocking(False)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # its end is a reset
     return Ends(
-        SocketTransport(ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs)), reset=lambda: reset(theirs)
+        on_table(table, ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs)), reset=lambda: reset(theirs)
     )
 
 
@@ -137,13 +161,13 @@ def reset(end: socket.socket) -> None:
     end.close()
 
 
-def memory_ends(tls: Tls) -> Ends:
+def memory_ends(tls: Tls, table: SocketTable) -> Ends:
     ours, theirs = clogged_stream_pair()
     theirs.hold(BUFFER)
     return Ends(StreamTransport(ours), theirs, reset=theirs.cut)
 
 
-def tls_ends(tls: Tls) -> Ends:
+def tls_ends(tls: Tls, table: SocketTable) -> Ends:
     ours, theirs = clogged_stream_pair()
     theirs.hold(BUFFER)
     server = trio.SSLStream(ours, tls.server, server_side=True, https_compatible=True)
@@ -221,27 +245,36 @@ def open_talk(request: pytest.FixtureRequest, tls: Tls, autojump_clock: trio.tes
             ):
                 yield talk
             return
-        ends = make_ends(tls)
-        if ends.prepare is not None:
-            await ends.prepare()
-        traffic = Traffic()
-        transport = RecordingTransport(ends.transport)
-        connection = WebSocketConnection(
-            hub,
-            transport,
-            ConnectionState(maximum_message_bytes=limits.message_bytes),
-            FrameEncoding(None),
-            connection_id="c1",
-            limits=limits,
-            traffic=traffic,
-            early=early,
-            opening=opening,
-        )
-        talk = Talk(hub, connection, transport, TestClient(ends.stream), traffic, ends.reset)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(talk.run, handler)
-            yield talk
-            await trio.aclose_forcefully(ends.stream)
-            nursery.cancel_scope.cancel()
+        async with open_socket_table() as table:
+            ends = make_ends(tls, table)
+            if ends.prepare is not None:
+                await ends.prepare()
+            async with talk_over(ends, handler, limits, hub, early, opening) as talk:
+                yield talk
 
     return open_one
+
+
+@asynccontextmanager
+async def talk_over(
+    ends: Ends, handler: Handler, limits: Limits, hub: ApplicationHub, early: bytes, opening: bytes
+) -> AsyncIterator[Talk]:
+    traffic = Traffic()
+    transport = RecordingTransport(ends.transport)
+    connection = WebSocketConnection(
+        hub,
+        transport,
+        ConnectionState(maximum_message_bytes=limits.message_bytes),
+        FrameEncoding(None),
+        connection_id="c1",
+        limits=limits,
+        traffic=traffic,
+        early=early,
+        opening=opening,
+    )
+    talk = Talk(hub, connection, transport, TestClient(ends.stream), traffic, ends.reset)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(talk.run, handler)
+        yield talk
+        await trio.aclose_forcefully(ends.stream)
+        nursery.cancel_scope.cancel()

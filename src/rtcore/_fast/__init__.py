@@ -24,8 +24,10 @@ FAMILIES = (
     "batch_encoder",
     "deflate",
     "event_ring",
+    "fan_out",
     "framing",
     "masking",
+    "socket_table",
     "token_bucket",
     "utf8",
 )

@@ -4,11 +4,17 @@ from rtcore._pure.batch_encoder import join as join
 from rtcore._pure.deflate import MessageDeflater as MessageDeflater
 from rtcore._pure.deflate import MessageInflater as MessageInflater
 from rtcore._pure.event_ring import EventRing as EventRing
+from rtcore._pure.fan_out import FanOut as FanOut
+from rtcore._pure.fan_out import SlotGroup as SlotGroup
 from rtcore._pure.framing import FrameParser as FrameParser
 from rtcore._pure.framing import encode_frame as encode_frame
 from rtcore._pure.framing import frame_header as frame_header
 from rtcore._pure.masking import apply_mask as apply_mask
 from rtcore._pure.masking import unmask_slice as unmask_slice
+from rtcore._pure.socket_table import AVAILABLE as AVAILABLE
+from rtcore._pure.socket_table import SlotOwner as SlotOwner
+from rtcore._pure.socket_table import SocketSlot as SocketSlot
+from rtcore._pure.socket_table import SocketTable as SocketTable
 from rtcore._pure.token_bucket import TokenBucket as TokenBucket
 from rtcore._pure.utf8 import Utf8Validator as Utf8Validator
 from rtcore._pure.utf8 import is_utf8 as is_utf8

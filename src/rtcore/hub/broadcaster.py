@@ -1,18 +1,21 @@
 """
 The broadcaster: once per scheduler tick, everything published in it leaves.
 
-`publish` only appends and marks. The one task here wakes once, and has each subscriber of a marked view flush once,
-so a
-burst of events is one write a connection. No task, wake-up or queue is per delivery. A publisher that does not yield
-cannot outgrow memory: after a burst of so many events or bytes the fan-out runs inside `publish`.
+`publish` only appends and marks. The one task here wakes once. Subscribers whose sockets keep up with a view are
+written to by compiled code, all alike; the few that have something of their own, and those without a socket, flush one
+by one, and before. So a burst of events is one write a connection, and no task, wake-up, queue or Python code is per
+delivery. A publisher that does not yield cannot outgrow memory: after a burst of so many events or bytes the fan-out
+runs inside `publish`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import trio
 
+from rtcore._fast import FanOut
 from rtcore.hub.counters import Counters
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.timeouts import TimeoutWatcher, Timer
@@ -23,6 +26,7 @@ __all__ = ["Broadcaster"]
 
 _BURST_EVENTS = 256  # joined, 256 small events fill one write of 64 KiB; longer bursts gain nothing
 _BURST_BYTES = 256 * 1024
+_SHARES = 8  # views that share the bytes of one write; few connections have something from more in one tick
 
 
 class Broadcaster:
@@ -31,17 +35,32 @@ class Broadcaster:
         timeouts: Closes the windows of batching views.
         counters: Where latency is noted, once per view and tick.
         clock: Unix seconds.
+        write_bytes: Most bytes handed to a socket in one write.
     """
 
-    def __init__(self, timeouts: TimeoutWatcher, counters: Counters, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, timeouts: TimeoutWatcher, counters: Counters, clock: Callable[[], float], write_bytes: int
+    ) -> None:
         self._timeouts = timeouts
         self._counters = counters
         self._clock = clock
         self._views: dict[View, None] = {}
         self._subscribers: dict[Subscriber, None] = {}
         self._windows: dict[View, Timer] = {}
+        self._fan_out = FanOut()
+        self._write_bytes = write_bytes
         self._parked = trio.lowlevel.ParkingLot()
         self._flushing = False
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that the fan-out has written to sockets."""
+        return self._fan_out.bytes_sent
+
+    @property
+    def writes(self) -> int:
+        """Writes that it took."""
+        return self._fan_out.writes
 
     def appended(self, view: View, event: Event) -> None:
         """A view took an event: it is due now, or when its window closes."""
@@ -62,10 +81,20 @@ class Broadcaster:
         self._views[view] = None
         self._parked.unpark()
 
-    def mark(self, subscriber: Subscriber) -> None:
-        """Have one subscriber flush in this tick: it was set back, or has a message of its own."""
+    def mark(self, subscriber: Subscriber, *, wake: bool = True) -> None:
+        """
+        Have one subscriber flush in this tick: it was set back, or has a message of its own.
+
+        Args:
+            wake: False where it flushes by itself soon, and only has to do so before a burst leaves.
+        """
         self._subscribers[subscriber] = None
-        self._parked.unpark()
+        if wake:
+            self._parked.unpark()
+
+    def unmark(self, subscriber: Subscriber) -> None:
+        """A subscriber has nothing to flush any more, or has ended."""
+        self._subscribers.pop(subscriber, None)
 
     def retire(self, view: View) -> None:
         """A cursor left the view; with the last one goes the window that it may have open."""
@@ -74,10 +103,6 @@ class Broadcaster:
             timer = self._windows.pop(view, None)
             if timer is not None:
                 timer.cancel()
-
-    def forget(self, subscriber: Subscriber) -> None:
-        """A subscriber has ended."""
-        self._subscribers.pop(subscriber, None)
 
     def flush(self) -> None:
         """Let everything leave that is due; called again from inside, it leaves that to the outer call."""
@@ -89,13 +114,33 @@ class Broadcaster:
                 views, self._views = self._views, {}
                 subscribers, self._subscribers = self._subscribers, {}
                 for view in views:
-                    subscribers.update((cursor.subscriber, None) for cursor in view.cursors)
+                    for apart in (view.singles, view.strays):
+                        subscribers.update((cursor.subscriber, None) for cursor in apart)
+                # These first: whoever has a message of its own must not be sent an event before it.
                 for subscriber in subscribers:
                     subscriber.flush()
+                self._write_in_step(views)
                 for view in views:
                     self._settle(view)
         finally:
             self._flushing = False
+
+    def _write_in_step(self, views: Iterable[View]) -> None:
+        """One write to each socket that keeps up, whatever the number of its views; longer slices take more rounds."""
+        due = [view for view in views if view.flushed < view.due and len(view.in_step)]
+        while due:
+            maximum_bytes = self._write_bytes // min(len(due), _SHARES)
+            stops = []
+            for view in due:
+                data, stop = view.next_slice(maximum_bytes)
+                self._fan_out.add(view.in_step, data)
+                stops.append(stop)
+            failures = self._fan_out.send()
+            for view, stop in zip(due, stops, strict=True):
+                self._counters.delivered += view.advance(stop)
+            for slot, rest, error in failures:
+                cast("Subscriber", slot.owner).cut_short(rest, error)
+            due = [view for view in due if view.flushed < view.due and len(view.in_step)]
 
     def _settle(self, view: View) -> None:
         receivers = len(view.cursors) - len(view.behind)

@@ -101,7 +101,7 @@ class Channel:
         view = self._view(where, subscriber.encoding, batch)
         cursor = Cursor(subscriber, view, next=view.head, overflow=self.namespace.overflow, batch=batch)
         recovered = None if since is None else self._set_back(cursor, since)
-        view.cursors[cursor] = None
+        view.join(cursor)
         subscriber.cursors[self.name] = cursor
         subscriber.added(cursor)
         replayed = view.head - cursor.next + sum(1 for _ in cursor.waiting())
@@ -135,8 +135,7 @@ class Channel:
     def detach(self, cursor: Cursor) -> None:
         """Take a cursor out; the last one takes its view along."""
         view = cursor.view
-        view.cursors.pop(cursor, None)
-        view.behind.pop(cursor, None)
+        view.leave(cursor)
         cursor.subscriber.backlog.discard(cursor)
         if not view.cursors:
             self.views.pop((view.where, view.encoding, view.batch), None)
@@ -158,7 +157,7 @@ class Channel:
         moved.inherit(cursor)
         for waiting in owed:
             subscriber.backlog.carry(waiting, moved)
-        view.cursors[moved] = None
+        view.join(moved)
         subscriber.cursors[self.name] = moved
         subscriber.added(moved)
         return moved

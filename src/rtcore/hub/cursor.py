@@ -1,8 +1,9 @@
 """
 A cursor: one subscriber's place in a view, and all that a subscription costs.
 
-A subscriber that keeps up is one number behind the head of the view. Once its connection takes no more, the events that
-wait for it stand in its backlog, lane by lane; then the cursor knows per lane what it owes, and its position says so.
+Subscribers that keep up all stand where the view does: in step with it, a cursor has not even a number of its own. One
+that was set back has one. Once its connection takes no more, the events that wait for it stand in its backlog, lane by
+lane; then the cursor knows per lane what it owes, and its position says so.
 """
 
 from __future__ import annotations
@@ -95,8 +96,9 @@ class Cursor:
 
     subscriber: Subscriber
     view: View
-    next: int
-    """Index of the first entry of the view not yet taken."""
+    _next: int
+    place: int = field(default=-1, init=False)
+    """Its place in the view's group of those in step; -1 while it is not among them."""
     replay_until: int = 0
     """Entries below this index were asked for as part of the past."""
     overflow: Overflow = Overflow.DROP_OLDEST
@@ -106,6 +108,16 @@ class Cursor:
     loss: Loss | None = None
     owed: Lanes | None = field(default=None, init=False)
     """What waits in the subscriber's backlog for this cursor, by lane; None while nothing ever did."""
+
+    @property
+    def next(self) -> int:
+        """Index of the first entry of the view not yet taken; settable while it is not in step."""
+        return self.view.flushed if self.place >= 0 else self._next
+
+    @next.setter
+    def next(self, index: int) -> None:
+        assert self.place < 0, "whoever is in step stands where the view does"
+        self._next = index
 
     @property
     def channel(self) -> str:

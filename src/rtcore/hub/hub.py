@@ -67,7 +67,7 @@ class Hub:
         self.access = AccessRules(self.namespaces)
         self.counters = Counters(latency=LatencyHistogram(maximum_types=self.limits.event_types))
         self.timeouts = TimeoutWatcher()
-        self.broadcaster = Broadcaster(self.timeouts, self.counters, clock)
+        self.broadcaster = Broadcaster(self.timeouts, self.counters, clock, self.limits.write_bytes)
         self._channels: OrderedDict[str, Channel] = OrderedDict()
         self._unpublished = 0  # channels that somebody subscribed to and nobody ever published on
         self._subscribers: dict[Subscriber, None] = {}
@@ -258,7 +258,7 @@ class Hub:
         """End all subscriptions of a subscriber; idempotent."""
         for channel in list(subscriber.cursors):
             self.detach_cursor(subscriber, channel)
-        self.broadcaster.forget(subscriber)
+        self.broadcaster.unmark(subscriber)
 
     def replace_filter(self, subscriber: Subscriber, channel: str, where: Filter) -> None:
         """Give a subscription another filter where it stands."""

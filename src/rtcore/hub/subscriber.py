@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
-from rtcore._fast import join
+from rtcore._fast import SocketSlot, join
 from rtcore.hub.backlog import Backlog
 from rtcore.hub.counters import Counters
 from rtcore.hub.cursor import Cursor, Loss, Waiting
@@ -32,9 +32,10 @@ class Subscriber(ABC):
         lag_events: Live events that may wait for it.
         lag_bytes: Bytes of live events that may wait for it.
         clock: Unix seconds.
+        slot: The socket that the fan-out may write to directly; None where only `flush` can hand anything over.
     """
 
-    __slots__ = ("_clock", "backlog", "blocked", "counters", "cursors", "dropped", "encoding")
+    __slots__ = ("_clock", "backlog", "blocked", "counters", "cursors", "dropped", "encoding", "slot")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Subscriber(ABC):
         lag_events: int,
         lag_bytes: int,
         clock: Callable[[], float],
+        slot: SocketSlot | None = None,
     ) -> None:
         self.encoding = encoding
         self.counters = counters
@@ -52,6 +54,7 @@ class Subscriber(ABC):
         self.blocked = False
         self.dropped = 0
         """Events it has lost so far, each named in a notice."""
+        self.slot = slot
         self._clock = clock
 
     @property
@@ -74,6 +77,16 @@ class Subscriber(ABC):
     def flush(self) -> None:
         """Hand over what is due, as far as it is taken, without blocking."""
 
+    def cut_short(self, rest: bytes | memoryview, error: int) -> None:
+        """
+        The fan-out wrote to its socket, and the system did not take everything; only asked where there is a `slot`.
+
+        Args:
+            rest: What is left of the write; it has to leave before anything else does.
+            error: Number of the system's error; 0: there is no more room just now.
+        """
+        raise AssertionError("only a subscriber with a socket is written to by the fan-out")
+
     @abstractmethod
     def overflowed(self) -> None:
         """It has no room left, and its channel's rule is to disconnect it."""
@@ -91,13 +104,14 @@ class Subscriber(ABC):
         """Move all that it has not had into the backlog, and have what is published from now on go there too."""
         self.blocked = True
         for cursor in self.cursors.values():
-            cursor.view.behind[cursor] = None
+            cursor.view.set_behind(cursor)
             self.defer(cursor)
         self._shrink()
 
     def defer(self, cursor: Cursor) -> None:
         """Move what a cursor has not had from its view into the backlog."""
         view = cursor.view
+        view.step_out(cursor)
         for index, entry in enumerate(view.entries(cursor.next, view.head), cursor.next):
             self.backlog.append(cursor, entry, replayed=index < cursor.replay_until)
         cursor.next = view.head
@@ -106,12 +120,12 @@ class Subscriber(ABC):
         """The backlog is empty and more is taken: go back to slices of the views."""
         self.blocked = False
         for cursor in self.cursors.values():
-            cursor.view.behind.pop(cursor, None)
+            cursor.view.step_in(cursor)
 
     def added(self, cursor: Cursor) -> None:
         """A cursor joined; a blocked subscriber puts its replay into the backlog at once."""
         if self.blocked:
-            cursor.view.behind[cursor] = None
+            cursor.view.set_behind(cursor)
             self.defer(cursor)
             self._shrink()
 
@@ -138,13 +152,17 @@ class Subscriber(ABC):
             parts += self._take_backlog(maximum_bytes)
             maximum_bytes -= sum(map(len, parts))
         for cursor in self.cursors.values():
+            view = cursor.view
             start = cursor.next
-            while start < cursor.view.due and maximum_bytes > 0:
-                data, cursor.next = cursor.view.slice(start, maximum_bytes)
-                self.counters.delivered += cursor.next - start
-                start = cursor.next
-                maximum_bytes -= len(data)
-                parts.append(data)
+            if start < view.due and maximum_bytes > 0:
+                view.step_out(cursor)
+                while start < view.due and maximum_bytes > 0:
+                    data, stop = view.slice(start, maximum_bytes)
+                    self.counters.delivered += stop - start
+                    start = cursor.next = stop
+                    maximum_bytes -= len(data)
+                    parts.append(data)
+                view.step_in(cursor)
         return parts[0] if len(parts) == 1 else join(parts)
 
     def losses(self) -> Iterator[tuple[Cursor, Loss]]:

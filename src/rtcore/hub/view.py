@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from rtcore._fast import EventRing, encode_batch, join
+from rtcore._fast import EventRing, SlotGroup, encode_batch, join
 from rtcore.hub.cursor import Cursor
 from rtcore.hub.encoding import Encoding
 from rtcore.hub.entry import Entry
@@ -55,12 +55,19 @@ class View:
         self.encoding = encoding
         self.batch = batch
         self.cursors: dict[Cursor, None] = {}
+        self.in_step = SlotGroup()
+        """Cursors with a socket that stand at `flushed`: the fan-out writes to all of them alike."""
+        self.strays: dict[Cursor, None] = {}
+        """Cursors with a socket that stand elsewhere for now: set back, or ahead by a write of their own."""
+        self.singles: dict[Cursor, None] = {}
+        """Cursors without one (streams, blocks in this process): each is flushed by itself."""
         self.behind: dict[Cursor, None] = {}
         """Cursors whose subscriber takes nothing just now: what is published goes to its backlog at once."""
         self.due = 0
         """Index up to which entries may be sent: the head, or the end of the last closed window."""
         self.flushed = 0
-        """Index that every cursor which keeps up had reached after the last tick."""
+        """Index that every cursor in step has reached."""
+        self._settled = 0
         self._needed = 0
         self._clock = clock
         self._ring = EventRing()
@@ -69,7 +76,7 @@ class View:
             event = entry.event
             if where.matches(event.type, event.channel, event.data):
                 self._append(entry)
-        self.due = self.flushed = self._needed = self._ring.head
+        self.due = self.flushed = self._settled = self._needed = self._ring.head
 
     @property
     def head(self) -> int:
@@ -106,10 +113,65 @@ class View:
 
     def settle(self) -> list[Entry]:
         """Note that the tick is over; returns the entries that it sent for the first time."""
-        sent = self.entries(self.flushed, self.due)
-        self.flushed = self._needed = max(self.flushed, self.due)
+        sent = self.entries(self._settled, self.due)
+        self.flushed = self._settled = self._needed = max(self.flushed, self.due)
         self._slices.clear()
+        for cursor in list(self.strays):
+            self.step_in(cursor)
         return sent
+
+    # Where its cursors stand
+
+    def join(self, cursor: Cursor) -> None:
+        """Take a new cursor in."""
+        self.cursors[cursor] = None
+        self.step_in(cursor)
+
+    def leave(self, cursor: Cursor) -> None:
+        """Let a cursor go; idempotent."""
+        self.step_out(cursor)
+        for place in (self.cursors, self.strays, self.singles, self.behind):
+            place.pop(cursor, None)
+
+    def step_in(self, cursor: Cursor) -> None:
+        """It takes what is due; in step with the others if it has a socket and stands where they do."""
+        self.behind.pop(cursor, None)
+        slot = cursor.subscriber.slot
+        if slot is None:
+            self.singles[cursor] = None
+        elif cursor.next != self.flushed:
+            self.strays[cursor] = None
+        elif cursor.place < 0:
+            self.strays.pop(cursor, None)
+            cursor.place = self.in_step.add(slot, cursor)
+
+    def step_out(self, cursor: Cursor) -> None:
+        """Give a cursor in step a place of its own, where it stands."""
+        place = cursor.place
+        if place >= 0:
+            moved = cast("Cursor | None", self.in_step.remove(place))
+            if moved is not None:
+                moved.place = place
+            cursor.place = -1
+            cursor.next = self.flushed
+            self.strays[cursor] = None
+
+    def set_behind(self, cursor: Cursor) -> None:
+        """Its subscriber takes nothing just now."""
+        self.step_out(cursor)
+        self.strays.pop(cursor, None)
+        self.singles.pop(cursor, None)
+        self.behind[cursor] = None
+
+    def next_slice(self, maximum_bytes: int) -> tuple[bytes, int]:
+        """What those in step are sent next, and the index after it, for `advance`."""
+        return self.slice(self.flushed, maximum_bytes)
+
+    def advance(self, index: int) -> int:
+        """Those in step have been sent everything below `index`; returns how many deliveries that was."""
+        deliveries = (index - self.flushed) * len(self.in_step)
+        self.flushed = index
+        return deliveries
 
     def entries(self, start: int, stop: int) -> list[Entry]:
         """Entries with `start <= index < stop`."""

@@ -5,7 +5,9 @@ The server's side of one WebSocket connection after its handshake: bytes in, eve
                               |
                               +-> control frames: answered here
 
-The caller reads from its socket and hands the bytes to `receive_data`; what that returns, it acts upon. Whenever
+The caller reads from its socket and hands the bytes to `feed`; then `next_event` tells one by one what they complete,
+and a message is inflated no sooner than it is asked for: sixty of a megabyte fit into one segment, and the caller may
+let others have their turn between them. (`receive_data` does both at once.) Whenever
 `control_pending` is true it writes what `take_control` returns, between two frames of its own and never inside one.
 Messages of its own go through `encode_message`, or come ready-made from a view that has the connection's
 `wire_encoding`. A peer that asks, and then closes or errs, all in one segment, is still owed its answers: the close
@@ -25,6 +27,7 @@ the peer's end: a socket that is closed with bytes unread takes back what it sen
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define
@@ -50,6 +53,8 @@ _TEXT: Final = Opcode.TEXT.value
 _CLOSE: Final = Opcode.CLOSE.value
 _PING: Final = Opcode.PING.value
 _PONG: Final = Opcode.PONG.value
+
+_NO_PARTS: Final[Sequence[tuple[int, bool, bool, bytes]]] = ()
 
 _PONGS: Final = 16
 """
@@ -117,9 +122,11 @@ class ConnectionState:
         "_eof",
         "_failed",
         "_parser",
+        "_parts",
         "_ping",
         "_pongs",
         "_reading",
+        "_taken",
         "close_code",
         "close_reason",
         "close_received",
@@ -150,6 +157,8 @@ class ConnectionState:
         )
         self._encoder = MessageEncoder(compression)
         self.wire_encoding = self._encoder.wire_encoding
+        self._parts: Sequence[tuple[int, bool, bool, bytes]] = _NO_PARTS
+        self._taken = 0
         self._ping: bytes | None = None
         self._pongs: deque[bytes] | None = None
         self._close_frame: bytes | None = None
@@ -175,25 +184,50 @@ class ConnectionState:
         Raises:
             TypeError: If `data` is not `bytes`. No bytes raise anything.
         """
+        self.feed(data)
         events: list[ProtocolEvent] = []
-        if not self._reading:
-            return events
-        parser, assembler = self._parser, self._assembler
-        try:
-            for opcode, last, compressed, payload in parser.feed(data):
-                if opcode < _CLOSE:
-                    message = assembler.add(opcode, last, compressed, payload)
-                    if message is not None:
-                        events.append(MessageReceived(opcode == _TEXT, message))
-                else:
-                    events.append(self._receive_control(opcode, payload))
-                    if opcode == _CLOSE:
-                        return events
-            if parser.failure is not None:
-                raise parser.failure
-        except RemoteProtocolError as error:
-            events.append(self._fail(error))
+        while (event := self.next_event()) is not None:
+            events.append(event)
         return events
+
+    def feed(self, data: bytes) -> None:
+        """
+        Take the next bytes from the peer, n >= 0, cut anywhere; `next_event` says what they complete.
+
+        Raises:
+            TypeError: If `data` is not `bytes`. No bytes raise anything.
+        """
+        if self._reading:
+            parts = self._parser.feed(data)
+            self._parts = [*self._parts[self._taken :], *parts] if self.pending else parts
+            self._taken = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether `next_event` has parts to look at; they may complete nothing."""
+        return self._taken < len(self._parts)
+
+    def next_event(self) -> ProtocolEvent | None:
+        """The next event of what was fed; None when it completes nothing more. Inflates one message at most."""
+        if not self._reading:
+            return None
+        try:
+            while self._taken < len(self._parts):
+                opcode, last, compressed, payload = self._parts[self._taken]
+                self._taken += 1
+                if opcode < _CLOSE:
+                    message = self._assembler.add(opcode, last, compressed, payload)
+                    if message is not None:
+                        return MessageReceived(opcode == _TEXT, message)
+                else:
+                    return self._receive_control(opcode, payload)
+            self._parts = _NO_PARTS
+            self._taken = 0
+            if self._parser.failure is not None:
+                raise self._parser.failure
+        except RemoteProtocolError as error:
+            return self._fail(error)
+        return None
 
     def receive_eof(self) -> None:
         """The peer will send nothing more: the connection is `closed`. Idempotent."""

@@ -19,6 +19,8 @@ logger = logging.getLogger("rtcore.listener")
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 """Errors of `accept` that pass when other connections end. Source: trio's `serve_listeners`."""
 _EXHAUSTED_SECONDS: Final = 0.1
+_BATCH: Final = 64
+"""Connections accepted before everybody else has a turn."""
 _LOG_SECONDS: Final = 10.0  # one line says it; a hundred would fill the disk as well
 
 
@@ -46,30 +48,36 @@ async def accept_connections(
     """
     Hand over each connection, as a plain socket with the peer's address, until cancelled; then the listener is closed.
 
+    They are taken in batches: a wait costs more than an `accept`.
+
     Args:
         listener: Owned from now on.
         accepted: Takes the socket; must not block.
     """
     log_from = trio.current_time()
-    async with listener:
+    with _plain(listener.socket) as listening:
         while True:
+            await trio.lowlevel.wait_readable(listening)
             try:
-                connected, address = await listener.socket.accept()
+                for _ in range(_BATCH):
+                    connected, address = listening.accept()
+                    accepted(connected, (str(address[0]), int(address[1])))
+            except BlockingIOError:
+                continue
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     if trio.current_time() >= log_from:
                         logger.error("cannot accept: %s; trying again", error.strerror)
                         log_from = trio.current_time() + _LOG_SECONDS
                     await trio.sleep(_EXHAUSTED_SECONDS)
-                    continue
-                if error.errno in (errno.EBADF, errno.ENOTSOCK):
+                elif error.errno in (errno.EBADF, errno.ENOTSOCK):
                     raise
-                continue  # the peer was gone before it was accepted
-            accepted(_plain(connected), (str(address[0]), int(address[1])))
+                # Otherwise the peer was gone before it was accepted.
 
 
-def _plain(connected: trio.socket.SocketType) -> socket.socket:
-    """The socket without Trio's wrapper: the fan-out sends on it directly."""
-    plain = socket.socket(connected.family, connected.type, connected.proto, connected.detach())
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an event must not wait for the next
+def _plain(listening: trio.socket.SocketType) -> socket.socket:
+    """The socket without Trio's wrapper, and without delay for what it accepts: an event must not wait for the next."""
+    plain = socket.socket(listening.family, listening.type, listening.proto, listening.detach())
+    plain.setblocking(False)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
     return plain

@@ -23,18 +23,18 @@ from rtcore.protocol.handshake import Accepted, accept_handshake, refusal_respon
 from rtcore.protocol.header_grammar import HeadReader, RequestHead, parse_request_head
 from rtcore.server.admission import ConnectionPool, Permit
 from rtcore.server.authentication import Authenticator, bearer_token
-from rtcore.server.incoming import Incoming
+from rtcore.server.incoming import Incoming, Peer
 from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import Profile
 from rtcore.server.proxies import ProxyTrust
 from rtcore.server.settings import Settings
-from rtcore.transports.transport import Transport
 from rtcore.values.identity import Identity
 
 __all__ = ["HttpRequest", "Reception", "Upgrade", "refuse"]
 
 logger = logging.getLogger("rtcore.reception")
 
+_RECEIVE_BYTES: Final = 64 * 1024
 _LINGER_SECONDS: Final = 0.2
 _REFUSAL_SECONDS: Final = 2.0  # time for the peer to read why; more would let refused connections pile up
 
@@ -103,14 +103,25 @@ class Reception:
         """
         reader = HeadReader(self._settings.limits)
         while True:
-            data = await incoming.transport.receive_some()
+            data = await incoming.stream.receive_some(_RECEIVE_BYTES)
             if not data:
                 return None
-            found = reader.feed(data)
+            found = reader.feed(bytes(data))
             if found is not None:
-                return self._decide(incoming, *found)
+                return self.decide(incoming.peer, *found)
 
-    def _decide(self, incoming: Incoming, head_bytes: bytes, rest: bytes) -> Upgrade | HttpRequest:
+    def decide(self, connected: Peer, head_bytes: bytes, rest: bytes) -> Upgrade | HttpRequest:
+        """
+        What a whole request head wants.
+
+        Args:
+            connected: Who sent it.
+            head_bytes: The head, with the empty line that ends it.
+            rest: What came after it.
+
+        Raises:
+            HandshakeRefused: If it gets no further than this.
+        """
         head = parse_request_head(head_bytes, self._settings.limits)
         profile = self._profiles.get(head.path)
         if profile is None:
@@ -118,8 +129,8 @@ class Reception:
                 raise HandshakeRefused(404, "there is no WebSocket endpoint at this path")
             return HttpRequest(bytes_read=head_bytes + rest)
         accepted = accept_handshake(head, subprotocols=profile.subprotocols, compression=self._compression)
-        peer = incoming.client[0]
-        secure = incoming.secure or self._proxies.is_secure(peer, head)
+        peer = connected.client[0]
+        secure = connected.secure or self._proxies.is_secure(peer, head)
         self._origins.check(head.get("origin"), head.get("host"), secure=secure)
         identity = self._identify(head, profile)
         address = self._proxies.client_address(peer, head)
@@ -145,19 +156,18 @@ class Reception:
         return None
 
 
-async def refuse(transport: Transport, refused: HandshakeRefused) -> None:
+async def refuse(stream: trio.abc.Stream, refused: HandshakeRefused) -> None:
     """Write the refusal, say that nothing follows, and read until the peer has seen it; a moment at most."""
     with trio.move_on_after(_REFUSAL_SECONDS):
         try:
-            data = memoryview(refusal_response(refused))
-            while data:
-                data = data[transport.send_nowait(data) :]
-                if data or transport.sending:
-                    await transport.wait_sendable()
-            # Without halves (TLS) the peer cannot be told: it is given the time that the answer takes to arrive.
-            patience = _REFUSAL_SECONDS if await transport.send_eof() else _LINGER_SECONDS
+            await stream.send_all(refusal_response(refused))
+            if isinstance(stream, trio.abc.HalfCloseableStream):
+                await stream.send_eof()
+                patience = _REFUSAL_SECONDS
+            else:  # TLS: the peer cannot be told; it is given the time that the answer takes to arrive
+                patience = _LINGER_SECONDS
             with trio.move_on_after(patience):
-                while await transport.receive_some():
+                while await stream.receive_some(_RECEIVE_BYTES):
                     pass  # thrown away: nothing that follows a refused request is looked at
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             logger.debug("refused connection is gone: %s", error)

@@ -2,8 +2,9 @@
 The server: listeners, connections, and their end in the right order.
 
     Server.run
-      connections nursery     every connection's task           ends with the drain's deadline
-        listeners nursery     accept loops                      ends first
+      socket driver           reads and writes plain sockets    ends when the last connection has
+        connections nursery   every connection's task           ends with the drain's deadline
+          listeners nursery   accept loops                      ends first
 
 The hub's own tasks (broadcaster, timeout watcher) and the features live outside and end last.
 """
@@ -11,50 +12,50 @@ The hub's own tasks (broadcaster, timeout watcher) and the features live outside
 from __future__ import annotations
 
 import logging
-import secrets
 import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
 
 import trio
 from attrs import evolve
 
-from rtcore.errors import HandshakeRefused, SettingsError
+from rtcore.errors import SettingsError
 from rtcore.features.system_metrics import SystemMetrics
-from rtcore.hub.encoding import frame_encoding
 from rtcore.hub.hub import Hub
 from rtcore.protocol.compression import compression_totals
-from rtcore.protocol.connection_state import ConnectionState
 from rtcore.server.admission import ConnectionPool
+from rtcore.server.arrivals import Arrivals
 from rtcore.server.authentication import Authenticator
+from rtcore.server.connections import Connections
 from rtcore.server.conversation import Converser
 from rtcore.server.demo import run_demo
 from rtcore.server.draining import Drain
 from rtcore.server.figures import ServerFigures
 from rtcore.server.hooks import ConnectionHooks, Presence
 from rtcore.server.http_api import build_app
-from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
+from rtcore.server.http_bridge import BridgeConfig
 from rtcore.server.incoming import Incoming
 from rtcore.server.listener import accept_connections, open_listeners
 from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import EndpointHandler, Profile, echo
 from rtcore.server.proxies import ProxyTrust
-from rtcore.server.reception import HttpRequest, Reception, Upgrade, refuse
+from rtcore.server.reception import Reception
 from rtcore.server.revocation import RevocationList
 from rtcore.server.settings import Settings
 from rtcore.server.settings_check import check_settings
 from rtcore.server.tls import TlsContext
-from rtcore.server.unfinished import Unfinished
 from rtcore.server.violations import ViolationLedger
+from rtcore.transports.socket_driver import SOCKETS_AVAILABLE, open_socket_table
 from rtcore.transports.traffic import Traffic
-from rtcore.transports.transport import Transport
-from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.identity import ANONYMOUS
 from rtcore.values.version import VERSION
 
 __all__ = ["Server", "serve"]
 
 logger = logging.getLogger("rtcore.server")
+
+_TLS_BUFFER_BYTES: Final = 256 * 1024
 
 
 class Server:
@@ -100,7 +101,7 @@ class Server:
             else Authenticator(authentication, revocations=self.revocations, clock=hub.clock)
         )
         self._tls = None if settings.tls is None else TlsContext(settings.tls)
-        self._anonymous = evolve(ANONYMOUS, roles=settings.anonymous_roles)
+        anonymous = evolve(ANONYMOUS, roles=settings.anonymous_roles)
         self._started_at = hub.clock()
         self._drain = Drain(settings, hub.timeouts)
         self._system = SystemMetrics(hub)
@@ -112,17 +113,16 @@ class Server:
             origins=origins,
             proxies=proxies,
             authenticator=self.authenticator,
-            anonymous=self._anonymous,
+            anonymous=anonymous,
         )
-        self._bridge = BridgeConfig(limits=settings.limits, draining=self._drain.requested)
-        self._app = build_app(
+        app = build_app(
             hub,
             self,
             system=self._system,
             version=VERSION,
             limits=settings.limits,
             authenticator=self.authenticator,
-            anonymous=self._anonymous,
+            anonymous=anonymous,
             revocations=self.revocations,
             origins=origins,
             proxies=proxies,
@@ -131,10 +131,17 @@ class Server:
             clock=hub.clock,
             monotonic=trio.current_time,
         )
-        self._refused: dict[str, int] = {}
-        self._unfinished = Unfinished(settings.limits.handshakes)
-        self._presence = Presence(hub, hooks or ConnectionHooks())
-        self._nursery: trio.Nursery | None = None
+        self._connections = Connections(
+            hub,
+            self._reception,
+            limits=settings.limits,
+            traffic=self.traffic,
+            presence=Presence(hub, hooks or ConnectionHooks()),
+            drain=self._drain,
+            app=app,
+            bridge=BridgeConfig(limits=settings.limits, draining=self._drain.requested),
+        )
+        self._arrivals: Arrivals | None = None
 
     def _profiles(self, endpoints: Mapping[str, EndpointHandler]) -> Iterable[Profile]:
         converser = Converser(
@@ -168,7 +175,7 @@ class Server:
     @property
     def started(self) -> bool:
         """Whether it accepts connections."""
-        return self._nursery is not None and not self.draining
+        return self._connections.nursery is not None and not self.draining
 
     @property
     def draining(self) -> bool:
@@ -184,11 +191,11 @@ class Server:
             connections=pool.active,
             connections_total=pool.total_created,
             connections_maximum=pool.limit,
-            refused=dict(self._refused),
+            refused=dict(self._connections.refused),
             messages_received=traffic.messages_in,
             messages_sent=traffic.messages_out,
             bytes_received=traffic.bytes_in,
-            bytes_sent=traffic.bytes_out,
+            bytes_sent=traffic.bytes_out + self.hub.broadcaster.bytes_sent,
             errors=traffic.errors,
             rate_violations=ledger.total,
             compression_bytes_in=uncompressed,
@@ -213,8 +220,8 @@ class Server:
         """
         settings = self.settings
         listeners = await open_listeners(settings.host, settings.port, settings.listen_backlog) if listen else []
-        async with trio.open_nursery() as connections:
-            self._nursery = connections
+        async with self._open_arrivals(), trio.open_nursery() as connections:
+            self._connections.nursery = connections
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(accept_connections, listener, self._accepted)
@@ -226,6 +233,26 @@ class Server:
                 accepting.cancel_scope.cancel()
             await self._drain.finish()
             connections.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _open_arrivals(self) -> AsyncGenerator[None]:
+        """Plain sockets are served by the driver, where there is one; TLS and other systems by streams."""
+        if self._tls is not None or not SOCKETS_AVAILABLE:
+            yield
+            return
+        async with open_socket_table() as table:
+            self._arrivals = Arrivals(
+                table,
+                self._reception,
+                limits=self.settings.limits,
+                timeouts=self.hub.timeouts,
+                unfinished=self._connections.unfinished,
+                outcomes=self._connections,
+            )
+            try:
+                yield
+            finally:
+                self._arrivals.close()
 
     def drain(self) -> None:
         """Accept nothing more, close every connection with 1012 spread over time, and then end; idempotent."""
@@ -250,83 +277,22 @@ class Server:
 
     def accept(self, incoming: Incoming) -> None:
         """Serve one more connection, from elsewhere than the listeners, while the server runs."""
-        assert self._nursery is not None, "only a running server accepts"
-        self._nursery.start_soon(self.serve_incoming, incoming)
+        self._connections.accept(incoming)
 
     def _accepted(self, connected: socket.socket, client: tuple[str, int]) -> None:
-        assert self._nursery is not None, "only a running server accepts"
-        incoming = Incoming.of_socket(connected, client)
-        if self._tls is None:
-            self._nursery.start_soon(self.serve_incoming, incoming)
+        if self._arrivals is not None:
+            self._arrivals.add(connected.detach(), client)
             return
-        stream = trio.SSLStream(incoming.stream(), self._tls.context, server_side=True, https_compatible=True)
-        secured = Incoming.of_stream(stream, client=client, server=incoming.server, secure=True)
-        self._nursery.start_soon(self.serve_incoming, secured, stream.do_handshake)
-
-    async def serve_incoming(
-        self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        """
-        Serve one connection from its first byte until it is gone; what goes wrong with it stays with it.
-
-        Args:
-            incoming: The connection; owned from here on.
-            prepare: Async function to await within the handshake's deadline: TLS's own handshake.
-        """
-        transport = incoming.transport
-        try:
-            wanted = await self._receive(incoming, prepare)
-            if isinstance(wanted, HttpRequest):
-                peer = HttpPeer(client=incoming.client, server=incoming.server, secure=incoming.secure)
-                with self._drain.awaited():
-                    await serve_http(self._app, incoming.stream(), wanted.bytes_read, config=self._bridge, peer=peer)
-            elif wanted is not None:
-                with wanted.permit:
-                    converse = wanted.profile.converse
-                    connection = self._connection(transport, wanted)
-                    del incoming, prepare, wanted  # an idle connection keeps nothing of its handshake
-                    self._drain.add(connection)
-                    try:
-                        await connection.run(converse, self._presence)
-                    finally:
-                        self._drain.remove(connection)
-        finally:
-            transport.abort()
-            with trio.move_on_after(1, shield=True):
-                await transport.aclose()
-
-    async def _receive(
-        self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None
-    ) -> Upgrade | HttpRequest | None:
-        try:
-            with trio.move_on_after(self.settings.limits.handshake_seconds) as scope, self._unfinished.include(scope):
-                if prepare is not None:
-                    await prepare()
-                return await self._reception.receive(incoming)
-        except HandshakeRefused as refused:
-            logger.info("%s: refused with %d: %s", incoming.client[0], refused.status, refused)
-            self._refused[str(refused.status)] = self._refused.get(str(refused.status), 0) + 1
-            await refuse(incoming.transport, refused)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as error:
-            logger.debug("%s: gone before its handshake: %s", incoming.client[0], error)
-        return None
-
-    def _connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
-        accepted, limits = upgrade.accepted, self.settings.limits
-        connection = WebSocketConnection(
-            self.hub,
-            transport,
-            ConnectionState(maximum_message_bytes=limits.message_bytes, compression=accepted.compression),
-            frame_encoding(accepted.compression),
-            connection_id=secrets.token_hex(8),
-            limits=limits,
-            traffic=self.traffic,
-            opening=accepted.response,
-            early=upgrade.early,
+        server = connected.getsockname()
+        stream: trio.abc.Stream = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
+        prepare = None
+        if self._tls is not None:
+            secured = trio.SSLStream(stream, self._tls.context, server_side=True, https_compatible=True)
+            stream, prepare = secured, secured.do_handshake
+        incoming = Incoming(
+            stream=stream, client=client, server=(str(server[0]), int(server[1])), secure=self._tls is not None
         )
-        connection.address, connection.path = upgrade.address, upgrade.profile.path
-        connection.identity = upgrade.identity
-        return connection
+        self._connections.accept(incoming, prepare)
 
 
 def _address(listener: trio.SocketListener) -> tuple[str, int]:

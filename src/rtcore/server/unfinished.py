@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -23,20 +23,27 @@ class Unfinished:
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
-        self._scopes: dict[trio.CancelScope, None] = {}
+        self._drops: dict[Hashable, Callable[[], None]] = {}
 
     def __len__(self) -> int:
-        return len(self._scopes)
+        return len(self._drops)
+
+    def add(self, connection: Hashable, drop: Callable[[], None]) -> None:
+        """Count a handshake until it is discarded; `drop` is called, once, when it has to go."""
+        if len(self._drops) >= self._maximum:
+            oldest = next(iter(self._drops))
+            self._drops.pop(oldest)()
+        self._drops[connection] = drop
+
+    def discard(self, connection: Hashable) -> None:
+        """It is over; idempotent."""
+        self._drops.pop(connection, None)
 
     @contextmanager
     def include(self, scope: trio.CancelScope) -> Iterator[None]:
         """Count a handshake while the block runs; `scope`, which holds it, is cancelled when it has to go."""
-        if len(self._scopes) >= self._maximum:
-            oldest = next(iter(self._scopes))
-            del self._scopes[oldest]
-            oldest.cancel()
-        self._scopes[scope] = None
+        self.add(scope, scope.cancel)
         try:
             yield
         finally:
-            self._scopes.pop(scope, None)
+            self.discard(scope)

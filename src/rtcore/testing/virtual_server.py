@@ -69,7 +69,7 @@ class TestServer:
         """
         client, served = clogged_stream_pair()
         self._clients.append(client)
-        self.server.accept(Incoming.of_stream(served, client=(address, port), server=("127.0.0.1", 80), secure=secure))
+        self.server.accept(Incoming(stream=served, client=(address, port), server=("127.0.0.1", 80), secure=secure))
         return client
 
     async def connect(

@@ -2,64 +2,79 @@
 
 from __future__ import annotations
 
-import socket
-from typing import Final
+from collections.abc import Callable
+from types import TracebackType
 
 import trio
 
-__all__ = ["SocketTransport"]
+from rtcore._fast import SocketSlot
+from rtcore.transports.transport import Receiver
 
-_RECEIVE_BYTES: Final = 64 * 1024
+__all__ = ["SocketTransport"]
 
 
 class SocketTransport:
     """
     Args:
-        connected: A connected stream socket; the transport owns it from now on.
+        slot: A socket in a table that is being served; the transport owns it from now on.
     """
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_task", "slot")
 
     sending = False
     full = False
 
-    def __init__(self, connected: socket.socket) -> None:
-        connected.setblocking(False)
-        self._socket = connected
+    def __init__(self, slot: SocketSlot) -> None:
+        self.slot = slot
+        self._task: trio.lowlevel.Task | None = None
+
+    def serve(self, receiver: Receiver) -> SocketTransport:
+        """Nothing to be done: the socket's slot knows its owner, and the table's driver serves it."""
+        return self
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
 
     def send_nowait(self, data: bytes | memoryview) -> int:
         """Give the kernel what it takes now."""
         try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
+            return self.slot.send(data)
         except OSError as error:
             raise self._translated(error) from error
 
-    async def wait_sendable(self) -> None:
-        """Wait until the kernel has room."""
-        try:
-            await trio.lowlevel.wait_writable(self._socket)
-        except OSError as error:
-            raise self._translated(error) from error
+    def watch_room(self, wanted: bool) -> None:
+        """Ask the kernel for room, or no longer."""
+        self.slot.watch_writing(wanted)
 
-    async def receive_some(self) -> bytes:
-        """The next bytes from the kernel, up to 64 KiB."""
-        try:
-            while True:
-                await trio.lowlevel.wait_readable(self._socket)
-                try:
-                    return self._socket.recv(_RECEIVE_BYTES)
-                except BlockingIOError:  # another reader cannot be, but a spurious wake-up can
-                    continue
-        except OSError as error:
-            raise self._translated(error) from error
+    def watch_input(self, wanted: bool) -> None:
+        """Read when something comes, or leave it with the kernel, which then tells the peer to wait."""
+        self.slot.watch_reading(wanted)
+
+    async def wait_input(self) -> None:
+        """Wait until somebody calls `wake`."""
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+
+    def _stop_waiting(self, _raise_cancel: Callable[[], None]) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def wake(self) -> None:
+        """Let the waiting task run."""
+        task, self._task = self._task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
 
     async def send_eof(self) -> bool:
         """Shut down the sending side."""
         await trio.lowlevel.checkpoint()
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            self.slot.shut_down()
         except OSError as error:
             raise self._translated(error) from error
         return True
@@ -71,11 +86,10 @@ class SocketTransport:
 
     def abort(self) -> None:
         """Close the descriptor."""
-        if self._socket.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._socket)
-            self._socket.close()
+        self.slot.close()
+        self.wake()
 
     def _translated(self, error: OSError) -> Exception:
-        if self._socket.fileno() < 0:
+        if self.slot.descriptor < 0:
             return trio.ClosedResourceError("the socket was closed on this side")
         return trio.BrokenResourceError(f"the socket is gone: {error.strerror}")

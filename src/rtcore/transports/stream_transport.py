@@ -1,10 +1,14 @@
-"""Any `trio.abc.Stream` (TLS, memory streams, other platforms): taken pieces leave while somebody waits for them."""
+"""Any `trio.abc.Stream` (TLS, memory streams, other platforms): taken pieces leave while room is watched for."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
+
+from rtcore.transports.transport import Receiver
 
 __all__ = ["StreamTransport"]
 
@@ -20,7 +24,19 @@ class StreamTransport:
             for the bursts of a publisher, which a reader that keeps up must not pay for with dropped events.
     """
 
-    __slots__ = ("_buffer_bytes", "_buffered", "_closed", "_pieces", "_stream")
+    __slots__ = (
+        "_buffer_bytes",
+        "_buffered",
+        "_closed",
+        "_nursery",
+        "_pieces",
+        "_receiver",
+        "_sending_scope",
+        "_stream",
+        "_watching",
+    )
+
+    slot = None
 
     def __init__(self, stream: trio.abc.Stream, buffer_bytes: int = 0) -> None:
         self._stream = stream
@@ -28,10 +44,14 @@ class StreamTransport:
         self._pieces: list[bytes | memoryview] = []
         self._buffered = 0
         self._closed = False
+        self._receiver: Receiver | None = None
+        self._nursery: trio.Nursery | None = None
+        self._watching = False
+        self._sending_scope: trio.CancelScope | None = None
 
     @property
     def sending(self) -> bool:
-        """Whether a piece waits for `wait_sendable` to send it."""
+        """Whether a piece waits to be sent."""
         return bool(self._pieces)
 
     @property
@@ -39,8 +59,21 @@ class StreamTransport:
         """Whether the pieces fill the buffer."""
         return bool(self._pieces) and self._buffered >= self._buffer_bytes
 
+    @asynccontextmanager
+    async def serve(self, receiver: Receiver) -> AsyncGenerator[None]:
+        """Send what was taken, in a task that lives while some waits, and tell the receiver."""
+        async with trio.open_nursery() as self._nursery:
+            self._receiver = receiver
+            self.watch_room(self._watching)  # it may have been asked for before
+            try:
+                yield
+            finally:
+                if self._sending_scope is not None:
+                    self._sending_scope.cancel()
+                self._nursery.cancel_scope.cancel()
+
     def send_nowait(self, data: bytes | memoryview) -> int:
-        """Take one piece, which `wait_sendable` then sends; nothing while the buffer is full."""
+        """Take one piece, which then leaves while room is watched for; nothing while the buffer is full."""
         if self._closed:
             raise trio.ClosedResourceError("the stream was closed on this side")
         if self.full:
@@ -49,7 +82,28 @@ class StreamTransport:
         self._buffered += len(data)
         return len(data)
 
-    async def wait_sendable(self) -> None:
+    def watch_room(self, wanted: bool) -> None:
+        """Start the task that sends, unless it is there; it ends when nobody watches any more."""
+        self._watching = wanted
+        if wanted and self._sending_scope is None and self._nursery is not None:
+            # Shielded, so that a close frame still leaves when the connection is cancelled; ends with the last byte, or
+            # with the block of `serve`, which has a deadline.
+            self._sending_scope = trio.CancelScope(shield=True)
+            self._nursery.start_soon(self._send, self._sending_scope)
+
+    async def _send(self, scope: trio.CancelScope) -> None:
+        assert self._receiver is not None, "serve sets both"
+        try:
+            with scope:
+                while self._watching:
+                    await self._send_some()
+                    self._receiver.sendable()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._receiver.lost(OSError(str(error)))
+        finally:
+            self._sending_scope = None
+
+    async def _send_some(self) -> None:
         """Send some of the first piece; cancelled in the middle, the stream is of no more use."""
         if not self._pieces:
             await trio.lowlevel.checkpoint()
@@ -63,9 +117,20 @@ class StreamTransport:
         else:
             del self._pieces[0]
 
-    async def receive_some(self) -> bytes:
-        """The next bytes, up to 64 KiB."""
-        return bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+    def watch_input(self, wanted: bool) -> None:
+        """Nothing to be done: it is read only while somebody awaits `wait_input`."""
+
+    async def wait_input(self) -> None:
+        """Read the next bytes, up to 64 KiB, and hand them over."""
+        data = await self._stream.receive_some(_RECEIVE_BYTES)
+        assert self._receiver is not None, "what reads is served"
+        if data:
+            self._receiver.data_received(bytes(data))
+        else:
+            self._receiver.eof_received()
+
+    def wake(self) -> None:
+        """Nothing to be done: `wait_input` returns after each piece."""
 
     async def send_eof(self) -> bool:
         """Send the end of the stream where it has halves, as TLS in Trio has not."""

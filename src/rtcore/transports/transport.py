@@ -1,29 +1,44 @@
-"""What a connection asks of the thing that carries its bytes."""
+"""What a connection asks of the thing that carries its bytes, and what it is told by it."""
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-__all__ = ["Transport"]
+from rtcore._fast import SlotOwner, SocketSlot
+
+__all__ = ["Receiver", "Transport"]
+
+Receiver = SlotOwner
+"""Who is given what comes: a connection, the same for sockets and streams. None of its methods blocks."""
 
 
 class Transport(Protocol):
     """
     A reliable ordered byte stream whose sending side never blocks its caller.
 
-    Fan-out calls `send_nowait` for thousands of connections in a row, so that one must not wait, and a wake-up per
-    delivery
-    must not be needed where the system can take the bytes at once.
+    Fan-out writes to thousands of connections in a row, so that one must not wait, and a wake-up per delivery must not
+    be needed where the system can take the bytes at once. What comes is pushed to the receiver; its task is woken only
+    when the receiver asks for it.
     """
 
     @property
+    def slot(self) -> SocketSlot | None:
+        """The socket, where the fan-out may write to it directly."""
+        ...
+
+    @property
     def sending(self) -> bool:
-        """Whether bytes already taken go out only while `wait_sendable` is awaited."""
+        """Whether bytes already taken go out only while room is watched for."""
         ...
 
     @property
     def full(self) -> bool:
-        """Whether nothing more is taken before `wait_sendable` has returned."""
+        """Whether nothing more is taken before the receiver was told of room."""
+        ...
+
+    def serve(self, receiver: Receiver) -> AbstractAsyncContextManager[None]:
+        """Tell this receiver of what comes and of room, while the block runs."""
         ...
 
     def send_nowait(self, data: bytes | memoryview) -> int:
@@ -39,22 +54,25 @@ class Transport(Protocol):
         """
         ...
 
-    async def wait_sendable(self) -> None:
+    def watch_room(self, wanted: bool) -> None:
+        """Tell the receiver (`sendable`) whenever more may be taken, until it is turned off; idempotent."""
+        ...
+
+    def watch_input(self, wanted: bool) -> None:
+        """Read, or let what comes wait at the peer, beyond what is read already; idempotent."""
+        ...
+
+    async def wait_input(self) -> None:
         """
-        Wait until `send_nowait` may take more; a checkpoint.
+        Wait until the receiver was given something and called `wake`, or may have been; a checkpoint.
 
         Raises:
             trio.BrokenResourceError, trio.ClosedResourceError: As `send_nowait`.
         """
         ...
 
-    async def receive_some(self) -> bytes:
-        """
-        Wait for the next bytes; a checkpoint. Empty at the end of the stream.
-
-        Raises:
-            trio.BrokenResourceError, trio.ClosedResourceError: As `send_nowait`.
-        """
+    def wake(self) -> None:
+        """Have `wait_input` return."""
         ...
 
     async def send_eof(self) -> bool:

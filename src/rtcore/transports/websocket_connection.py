@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
@@ -28,6 +28,7 @@ from rtcore.protocol.connection_state import (
 )
 from rtcore.protocol.envelope import encode_error
 from rtcore.transports.connection_timers import ENDINGS, Due
+from rtcore.transports.lifetime import UNOBSERVED, Lifetime
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
 from rtcore.transports.websocket_sender import WebSocketSender
@@ -35,36 +36,17 @@ from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
 
-__all__ = ["Lifetime", "WebSocketConnection"]
+__all__ = ["WebSocketConnection"]
 
 logger = logging.getLogger("rtcore.connection")
 
 _CUT_SECONDS: Final = 1.0  # a connection that is cancelled still gets its close frame out, if that takes no longer
 
 
-class Lifetime(Protocol):
-    """Who wants to know of connections that come and go."""
-
-    def opened(self, connection: WebSocketConnection) -> None:
-        """It is there; what this raises closes it with 1011."""
-        ...
-
-    def closed(self, connection: WebSocketConnection) -> None:
-        """It is over; called once for each that was `opened` without error."""
-        ...
-
-
-class _Unobserved:
-    """Nobody wants to know."""
-
-    def opened(self, connection: WebSocketConnection) -> None:
-        return None
-
-    def closed(self, connection: WebSocketConnection) -> None:
-        return None
-
-
-_UNOBSERVED: Final = _Unobserved()
+_PORTION_BYTES: Final = 64 * 1024
+"""Messages that `receive` returns at once, in bytes inflated: as much as one read brings uncompressed."""
+_MESSAGE_BYTES: Final = 64
+"""What a message counts for beside its own bytes, since handling it costs something too."""
 
 
 class WebSocketConnection(WebSocketSender):
@@ -84,8 +66,13 @@ class WebSocketConnection(WebSocketSender):
     __slots__ = (
         "_connection_id",
         "_early",
+        "_end_of_stream",
+        "_finishing",
         "_last_word",
         "_left_receive",
+        "_messages",
+        "_reading",
+        "_scope",
         "_timer",
         "address",
         "identity",
@@ -117,9 +104,16 @@ class WebSocketConnection(WebSocketSender):
         self.on_ping: Callable[[], None] | None = None
         """Told of each ping, so that a flood of them can be counted like one of messages."""
         self._early = early
+        self._messages: list[MessageReceived] = []
         self._last_word: CloseReceived | ProtocolFailed | None = None
+        self._end_of_stream = False
+        self._reading = False
+        self._finishing = False
+        self._scope = trio.CancelScope()
         self._timer: Timer | None = None
         self._left_receive = trio.current_time()
+        if transport.slot is not None:
+            transport.slot.owner = self  # what comes before its task has begun is its already
 
     @property
     def connection_id(self) -> str:
@@ -169,6 +163,9 @@ class WebSocketConnection(WebSocketSender):
         """
         The next messages, one or more; pings are answered on the way. A checkpoint.
 
+        What came in one read is given out in portions of some 64 KiB of inflated messages, with a checkpoint between:
+        sixty messages of a megabyte fit into one segment.
+
         Cancelled, it has taken nothing. One task may receive at a time.
 
         Raises:
@@ -178,15 +175,17 @@ class WebSocketConnection(WebSocketSender):
         self.flush()
         self._reading = True
         try:
-            while True:
+            if self._state.pending or self._last_word is not None:
+                await trio.lowlevel.checkpoint()
+                self._take_events()
+            while not self._messages:
                 self._check_last_word()
-                early, self._early = self._early, b""
-                messages = self._received(early or await self._transport.receive_some())
-                if messages:
-                    return messages
-                self.flush()
+                self._transport.watch_input(True)
+                await self._transport.wait_input()
+            messages, self._messages = self._messages, []
+            return messages
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._lost(str(error))
+            self._lose(str(error))
             raise self.ended or ConnectionClosed(CloseCode.ABNORMAL, str(error)) from error
         finally:
             self._reading = False
@@ -197,28 +196,67 @@ class WebSocketConnection(WebSocketSender):
         self.timers.away(now - self._left_receive)
         self._left_receive = now
 
-    def _received(self, data: bytes) -> list[MessageReceived]:
-        if not data:
-            self._state.receive_eof()
-            self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, "end of stream without a close frame")
-            self._begin_closing()  # it may still read: what waits for it leaves
-            self._made_progress()
-            return []
+    def _flushes_soon(self) -> bool:
+        return not self._reading
+
+    def data_received(self, data: bytes) -> None:
+        """The next bytes came: pings and closes are dealt with here, and messages wake the handler's task."""
         self._traffic.bytes_in += len(data)
-        messages: list[MessageReceived] = []
-        closing = self._state.close_sent
-        for event in self._state.receive_data(data):
+        self._state.feed(data)
+        if self._finishing:
+            self._discard_events()
+        elif not self._reading:
+            self._transport.watch_input(False)  # one read ahead of the handler is enough: the rest waits at the peer
+        else:
+            self._take_events()
+            if self._messages or self._last_word is not None:
+                self._transport.wake()
+                if self._state.pending:
+                    self._transport.watch_input(False)
+            elif self._state.control_pending:
+                self.flush()
+
+    def _take_events(self) -> None:
+        """Read what was fed, until some messages are there to be handled."""
+        left = _PORTION_BYTES
+        count = 0
+        while left > 0 and (event := self._state.next_event()) is not None:
             if isinstance(event, MessageReceived):
-                messages.append(event)
+                left -= len(event.data) + _MESSAGE_BYTES
+                if not self._state.close_sent:
+                    self._messages.append(event)
+                count += 1
             elif isinstance(event, PingReceived):
                 self._traffic.pings_in += 1
                 if self.on_ping is not None:
                     self.on_ping()
             elif isinstance(event, CloseReceived | ProtocolFailed):
                 self._last_word = event
-        self._traffic.messages_in += len(messages)
-        self.timers.received(trio.current_time(), message=bool(messages))
-        return [] if closing else messages
+        self._traffic.messages_in += count
+        self.timers.received(trio.current_time(), message=count > 0)
+
+    def _discard_events(self) -> None:
+        """After the handler's end only the peer's own end is of interest."""
+        while self._state.next_event() is not None:
+            pass
+        self._transport.wake()
+
+    def eof_received(self) -> None:
+        """The peer will send nothing more; what it sent before is handled first, and answered."""
+        self._end_of_stream = True
+        if self._finishing:
+            self._state.receive_eof()
+        self._transport.wake()
+
+    def lost(self, error: OSError) -> None:
+        """The transport is broken."""
+        self._lose(f"the socket is gone: {error.strerror or error}")
+
+    def failed(self, error: Exception) -> None:
+        """What came could not be dealt with, through a fault of ours: close, and say so in the log alone."""
+        self._traffic.errors += 1
+        logger.error("connection %s: reading failed", self._connection_id, exc_info=error)
+        self.close(CloseCode.INTERNAL_ERROR, "internal error")
 
     def _check_last_word(self) -> None:
         """The peer's last word takes effect once the messages before it were handled, and answered."""
@@ -229,12 +267,17 @@ class WebSocketConnection(WebSocketSender):
                 logger.info("connection %s: closing with %d: %s", self._connection_id, event.code, event.reason)
             self.ended = self.ended or ConnectionClosed(event.code, event.reason)
             self._begin_closing()
+        if self._end_of_stream:
+            self._state.receive_eof()
+            self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, "end of stream without a close frame")
+            self._begin_closing()  # it may still read: what waits for it leaves
+            self._made_progress()
         self._check_ended()
 
     # Living and ending
 
     async def run(
-        self, handler: Callable[[WebSocketConnection], Awaitable[None]], lifetime: Lifetime = _UNOBSERVED
+        self, handler: Callable[[WebSocketConnection], Awaitable[None]], lifetime: Lifetime = UNOBSERVED
     ) -> None:
         """
         Run a handler over this connection; when it returns, the connection is closed.
@@ -246,32 +289,36 @@ class WebSocketConnection(WebSocketSender):
         An exception of the handler closes with 1011 and stays here: one failing connection must not stop its siblings.
         Cancelled, the close frame still leaves, if that takes no longer than a second.
         """
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+        with trio.CancelScope() as self._scope:
             self._timer = self._hub.timeouts.call_at(self.timers.next(), self._on_timer)
-            if self.blocked:  # closed before it ran: what waits could not be sent without a nursery
-                self._start_drain()
-            patience = _CUT_SECONDS
+            async with self._transport.serve(self):
+                self._state.feed(self._early)
+                self._early = b""
+                await self._run_handler(handler, lifetime)
+
+    async def _run_handler(
+        self, handler: Callable[[WebSocketConnection], Awaitable[None]], lifetime: Lifetime
+    ) -> None:
+        patience = _CUT_SECONDS
+        try:
+            lifetime.opened(self)
+            if self._outbox:  # the answer to the handshake leaves within this tick, whatever the handler waits for
+                self._hub.broadcaster.mark(self)
             try:
-                lifetime.opened(self)
-                if self._outbox:  # the answer to the handshake leaves within this tick, whatever the handler waits for
-                    self._hub.broadcaster.mark(self)
-                try:
-                    await handler(self)
-                finally:
-                    lifetime.closed(self)
-                patience = self.limits.close_seconds
-            # Starred: out of a handler's own nursery they come in a group, with its siblings' cancellation beside them.
-            except* ConnectionClosed:
-                patience = self._patience()
-            except* Exception:
-                self._traffic.errors += 1
-                logger.exception("connection %s: its handler failed", self._connection_id)
-                self.close(CloseCode.INTERNAL_ERROR, "internal error")
-                patience = self._patience()
+                await handler(self)
             finally:
-                await self._finish(patience)
-                nursery.cancel_scope.cancel()
+                lifetime.closed(self)
+            patience = self.limits.close_seconds
+        # Starred: out of a handler's own nursery they come in a group, with its siblings' cancellation beside them.
+        except* ConnectionClosed:
+            patience = self._patience()
+        except* Exception:
+            self._traffic.errors += 1
+            logger.exception("connection %s: its handler failed", self._connection_id)
+            self.close(CloseCode.INTERNAL_ERROR, "internal error")
+            patience = self._patience()
+        finally:
+            await self._finish(patience)
 
     def _patience(self) -> float:
         return _CUT_SECONDS if trio.current_effective_deadline() == -math.inf else self.limits.close_seconds
@@ -282,8 +329,6 @@ class WebSocketConnection(WebSocketSender):
         with trio.move_on_after(patience, shield=True) as scope:
             await self._leave_politely(scope)
         self._gone = True
-        if self._drain_scope is not None:
-            self._drain_scope.cancel()
         if self._timer is not None:
             self._timer.cancel()
         self._transport.abort()
@@ -292,8 +337,13 @@ class WebSocketConnection(WebSocketSender):
 
     async def _leave_politely(self, scope: trio.CancelScope) -> None:
         """Let the close frame leave and wait for the peer's end; what else comes is read and thrown away."""
+        self._finishing = True
+        self._messages.clear()
+        self._discard_events()
+        if self._end_of_stream:
+            self._state.receive_eof()
         try:
-            while (self.blocked or self._drain_scope is not None) and not self._gone:
+            while (self.blocked or self._watching_room) and not self._gone:
                 if self._progress is None:
                     self._progress = trio.Event()
                 await self._progress.wait()
@@ -302,11 +352,11 @@ class WebSocketConnection(WebSocketSender):
                     if self._state.close_received:
                         return  # both have said everything
                     scope.deadline = min(scope.deadline, trio.current_time() + _CUT_SECONDS)
-                # A socket closed with bytes unread takes back what it sent last, the close frame included.
-                data = await self._transport.receive_some()
-                if not data:
+                if self._end_of_stream or self._gone:
                     return
-                self._state.receive_data(data)
+                # A socket closed with bytes unread takes back what it sent last, the close frame included.
+                self._transport.watch_input(True)
+                await self._transport.wait_input()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return  # gone already: nothing is left to be said
 
@@ -321,9 +371,8 @@ class WebSocketConnection(WebSocketSender):
             self._was_away()
         due = self.timers.due(trio.current_time())
         if due is Due.CLOSE_TIMEOUT:
-            self._gone = True
-            if self._nursery is not None:
-                self._nursery.cancel_scope.cancel()
+            self._lose("no answer to the close frame in time")
+            self._scope.cancel()
             return None
         if due is Due.PING:
             self._state.queue_ping()

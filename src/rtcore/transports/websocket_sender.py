@@ -3,13 +3,14 @@ The sending half of a WebSocket connection.
 
 What leaves, leaves in this order: the rest of a write that the system cut short, control frames, own messages, then the
 views' slices or the backlog. So no frame is ever torn, and a reply comes before the events that follow it. Sending is
-synchronous as long as the transport takes everything; the first refusal starts a drain task, which lives only until
-nothing waits any more.
+synchronous as long as the transport takes everything; after the first refusal the transport is asked to tell when
+there is room again, until nothing waits any more.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from abc import abstractmethod
 
 import trio
@@ -42,18 +43,16 @@ class WebSocketSender(Subscriber):
     """
 
     __slots__ = (
-        "_drain_scope",
         "_gone",
         "_hub",
-        "_nursery",
         "_outbox",
         "_outbox_bytes",
         "_progress",
-        "_reading",
         "_state",
         "_traffic",
         "_transport",
         "_unsent",
+        "_watching_room",
         "ended",
         "limits",
         "timers",
@@ -71,7 +70,12 @@ class WebSocketSender(Subscriber):
         opening: bytes = b"",
     ) -> None:
         super().__init__(
-            encoding, hub.counters, lag_events=limits.lag_events, lag_bytes=limits.lag_bytes, clock=hub.clock
+            encoding,
+            hub.counters,
+            lag_events=limits.lag_events,
+            lag_bytes=limits.lag_bytes,
+            clock=hub.clock,
+            slot=transport.slot,
         )
         now = trio.current_time()
         self.limits = limits
@@ -86,14 +90,16 @@ class WebSocketSender(Subscriber):
         self._outbox_bytes = len(opening)
         self._unsent: bytes | memoryview = b""
         self._progress: trio.Event | None = None
-        self._nursery: trio.Nursery | None = None
-        self._drain_scope: trio.CancelScope | None = None
-        self._reading = False
+        self._watching_room = False
         self._gone = False
 
     @abstractmethod
     def _arm(self, deadline: float) -> None:
         """Have the timers looked at no later than `deadline`."""
+
+    @abstractmethod
+    def _flushes_soon(self) -> bool:
+        """Whether whoever is handling its messages flushes when it is done with them."""
 
     def send_message(self, message: bytes, *, text: bool = True) -> None:
         """Queue a message of its own, before the next events; dropped without a word once the connection is closing."""
@@ -103,8 +109,8 @@ class WebSocketSender(Subscriber):
         self._traffic.messages_out += 1
         self._outbox.append(frame)
         self._outbox_bytes += len(frame)
-        if self._reading:  # otherwise whoever is handling a message flushes after it
-            self._hub.broadcaster.mark(self)
+        # Noted in any case: the events of a burst must not overtake it. But nobody is woken if it leaves anyhow.
+        self._hub.broadcaster.mark(self, wake=not self._flushes_soon())
 
     async def send(self, message: bytes, *, text: bool = True) -> None:
         """
@@ -116,7 +122,8 @@ class WebSocketSender(Subscriber):
         self._check_ended()
         self.send_message(message, text=text)
         self.flush()
-        await self.wait_room()
+        if self.crowded:
+            await self.wait_room()
 
     @property
     def over(self) -> bool:
@@ -140,20 +147,32 @@ class WebSocketSender(Subscriber):
 
     def flush(self) -> None:
         """Write what is due until the transport takes no more."""
+        self._hub.broadcaster.unmark(self)
         if self.blocked or self._gone:
             return
         try:
             while data := self._next_write():
                 if not self._write(data):
                     self.fall_behind()
-                    self._start_drain()
+                    self._watch_room()
                     return
                 if self._transport.sending:
-                    self._start_drain()
+                    self._watch_room()
                 if len(data) < self.limits.write_bytes:
                     return  # that was all: a second look would cost every delivery as much as the first
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._lost(str(error))
+            self._lose(str(error))
+
+    def cut_short(self, rest: bytes | memoryview, error: int) -> None:
+        """The fan-out could not write all that it had for this connection: what is left leaves before all else."""
+        if self._gone:
+            return
+        if error:
+            self._lose(f"the socket is gone: {os.strerror(error)}")
+            return
+        self._unsent = rest
+        self.fall_behind()
+        self._watch_room()
 
     def _write(self, data: bytes | memoryview) -> bool:
         """Hand over bytes; returns whether more may follow at once."""
@@ -173,32 +192,28 @@ class WebSocketSender(Subscriber):
         close = state.take_control() if self.ended is not None else b""
         return join([state.take_control(close=False), *own, close])
 
-    def _start_drain(self) -> None:
-        if self._drain_scope is None:
+    def _watch_room(self) -> None:
+        if not self._watching_room:
+            self._watching_room = True
             self.timers.blocked_since = trio.current_time()
             self._arm(self.timers.blocked_since + self.limits.slow_consumer_seconds)
-        if self._nursery is not None and self._drain_scope is None:
-            # Shielded, so that a close frame still leaves when the connection is cancelled; ends with the last byte, or
-            # when `_finish` has no more patience.
-            self._drain_scope = trio.CancelScope(shield=True)
-            self._nursery.start_soon(self._drain, self._drain_scope)
+            self._transport.watch_room(True)
 
-    async def _drain(self, scope: trio.CancelScope) -> None:
-        """Write what waits, whenever the transport takes more, until nothing does."""
+    def sendable(self) -> None:
+        """The transport takes more: write what waits, and watch on only while something does."""
+        if self._gone:
+            self._transport.watch_room(False)
+            return
+        self.timers.blocked_since = trio.current_time()
         try:
-            with scope:
-                while not self._gone:
-                    await self._transport.wait_sendable()
-                    self.timers.blocked_since = trio.current_time()
-                    if self._write_waiting():
-                        break
+            if self._write_waiting():
+                self._transport.watch_room(False)
+                self._watching_room = False
+                self.timers.blocked_since = math.inf
+                self.catch_up()
+                self._made_progress()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._lost(str(error))
-        finally:
-            self._drain_scope = None
-            self.timers.blocked_since = math.inf
-            self.catch_up()
-            self._made_progress()
+            self._lose(str(error))
 
     def _write_waiting(self) -> bool:
         """Write until the transport refuses; returns whether nothing waits any more."""
@@ -216,12 +231,18 @@ class WebSocketSender(Subscriber):
             self._progress.set()
             self._progress = None
 
-    def _lost(self, reason: str) -> None:
+    def _lose(self, reason: str) -> None:
+        """It is gone: nothing can be sent, nothing is owed any more, and whoever waits learns of it."""
         self._gone = True
         self._unsent = b""
         self._outbox, self._outbox_bytes = [], 0
         self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, reason)
+        self._transport.watch_room(False)
+        self._watching_room = False
+        self.timers.blocked_since = math.inf
+        self._hub.detach(self)
         self._made_progress()
+        self._transport.wake()
 
     def _check_ended(self) -> None:
         if self.ended is not None:

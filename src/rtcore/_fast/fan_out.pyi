@@ -1,0 +1,1 @@
+from rtcore._pure.fan_out import *

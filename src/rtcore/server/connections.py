@@ -1,0 +1,196 @@
+"""
+Connections, from the moment that it is known what they want until they are gone; one task each.
+
+A plain socket comes here with its request head read (`arrivals`); a stream (TLS, memory, other systems) before its
+first byte. What goes wrong with one stays with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+from starlette.types import ASGIApp
+
+from rtcore._fast import SocketSlot
+from rtcore.errors import HandshakeRefused
+from rtcore.hub.encoding import frame_encoding
+from rtcore.hub.hub import Hub
+from rtcore.protocol.connection_state import ConnectionState
+from rtcore.server.admission import Permit
+from rtcore.server.draining import Drain
+from rtcore.server.hooks import Presence
+from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
+from rtcore.server.incoming import Incoming
+from rtcore.server.profiles import EndpointHandler
+from rtcore.server.reception import HttpRequest, Reception, Upgrade, refuse
+from rtcore.server.unfinished import Unfinished
+from rtcore.transports.socket_transport import SocketTransport
+from rtcore.transports.stream_transport import StreamTransport
+from rtcore.transports.traffic import Traffic
+from rtcore.transports.transport import Transport
+from rtcore.transports.websocket_connection import WebSocketConnection
+from rtcore.values.limits import Limits
+
+__all__ = ["Connections"]
+
+logger = logging.getLogger("rtcore.server")
+
+_TLS_BUFFER_BYTES: Final = 256 * 1024
+
+
+class Connections:
+    """
+    Args:
+        hub: Where they subscribe and publish.
+        reception: Decides what a request head wants.
+        limits: Bounds on each of them.
+        traffic: Where their bytes are counted.
+        presence: Told of those that come and go.
+        drain: Closes them when the server ends.
+        app: Answers HTTP.
+        bridge: Limits of HTTP.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        reception: Reception,
+        *,
+        limits: Limits,
+        traffic: Traffic,
+        presence: Presence,
+        drain: Drain,
+        app: ASGIApp,
+        bridge: BridgeConfig,
+    ) -> None:
+        self.nursery: trio.Nursery | None = None
+        """Where their tasks live, while the server runs."""
+        self.unfinished = Unfinished(limits.handshakes)
+        """Those whose handshake is not over."""
+        self.refused: dict[str, int] = {}
+        """How many were refused, by status."""
+        self._hub = hub
+        self._reception = reception
+        self._limits = limits
+        self._traffic = traffic
+        self._presence = presence
+        self._drain = drain
+        self._app = app
+        self._bridge = bridge
+
+    def accept(
+        self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Serve one more stream; arguments as for `serve`."""
+        self._begin(self.serve, incoming, prepare)
+
+    def _begin(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        assert self.nursery is not None, "only a running server accepts"
+        self.nursery.start_soon(task, *arguments)
+
+    def upgraded(self, slot: SocketSlot, upgrade: Upgrade) -> None:
+        """A plain socket became a WebSocket connection."""
+        connection = self._connection(SocketTransport(slot), upgrade)
+        self._begin(self._converse, connection, upgrade.permit, upgrade.profile.converse)
+
+    def arrived_http(self, incoming: Incoming, wanted: HttpRequest) -> None:
+        """A plain socket wants HTTP."""
+        self._begin(self._serve_http, incoming, wanted)
+
+    def arrived_refused(self, incoming: Incoming, refused: HandshakeRefused) -> None:
+        """A plain socket gets no further."""
+        self._note_refusal(incoming, refused)
+        self._begin(self._refuse, incoming, refused)
+
+    async def _refuse(self, incoming: Incoming, refused: HandshakeRefused) -> None:
+        try:
+            await refuse(incoming.stream, refused)
+        finally:
+            await _close(incoming.stream)
+
+    async def _serve_http(self, incoming: Incoming, wanted: HttpRequest) -> None:
+        peer = HttpPeer(client=incoming.client, server=incoming.server, secure=incoming.secure)
+        try:
+            with self._drain.awaited():
+                await serve_http(self._app, incoming.stream, wanted.bytes_read, config=self._bridge, peer=peer)
+        finally:
+            await _close(incoming.stream)
+
+    async def _converse(self, connection: WebSocketConnection, permit: Permit, handler: EndpointHandler) -> None:
+        with permit:
+            self._drain.add(connection)
+            try:
+                await connection.run(handler, self._presence)
+            finally:
+                self._drain.remove(connection)
+
+    async def serve(
+        self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """
+        Serve one connection from its first byte until it is gone; what goes wrong with it stays with it.
+
+        Args:
+            incoming: The connection; owned from here on.
+            prepare: Async function to await within the handshake's deadline: TLS's own handshake.
+        """
+        try:
+            wanted = await self._receive(incoming, prepare)
+            if isinstance(wanted, HttpRequest):
+                await self._serve_http(incoming, wanted)
+            elif wanted is not None:
+                # A socket has a buffer of its own; TLS in Trio has none that takes without waiting.
+                transport = StreamTransport(incoming.stream, _TLS_BUFFER_BYTES if incoming.secure else 0)
+                connection = self._connection(transport, wanted)
+                permit, handler = wanted.permit, wanted.profile.converse
+                del transport, prepare, wanted  # an idle connection keeps nothing of its handshake
+                await self._converse(connection, permit, handler)
+        finally:
+            await _close(incoming.stream)
+
+    async def _receive(
+        self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None
+    ) -> Upgrade | HttpRequest | None:
+        try:
+            with trio.move_on_after(self._limits.handshake_seconds) as scope, self.unfinished.include(scope):
+                if prepare is not None:
+                    await prepare()
+                return await self._reception.receive(incoming)
+        except HandshakeRefused as refused:
+            self._note_refusal(incoming, refused)
+            await refuse(incoming.stream, refused)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as error:
+            logger.debug("%s: gone before its handshake: %s", incoming.client[0], error)
+        return None
+
+    def _note_refusal(self, incoming: Incoming, refused: HandshakeRefused) -> None:
+        logger.info("%s: refused with %d: %s", incoming.client[0], refused.status, refused)
+        self.refused[str(refused.status)] = self.refused.get(str(refused.status), 0) + 1
+
+    def _connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
+        accepted, limits = upgrade.accepted, self._limits
+        connection = WebSocketConnection(
+            self._hub,
+            transport,
+            ConnectionState(maximum_message_bytes=limits.message_bytes, compression=accepted.compression),
+            frame_encoding(accepted.compression),
+            connection_id=secrets.token_hex(8),
+            limits=limits,
+            traffic=self._traffic,
+            opening=accepted.response,
+            early=upgrade.early,
+        )
+        connection.address, connection.path = upgrade.address, upgrade.profile.path
+        connection.identity = upgrade.identity
+        return connection
+
+
+async def _close(stream: trio.abc.Stream) -> None:
+    """Close without a good-bye that a peer could hold up; within a second even when cancelled."""
+    with trio.move_on_after(1, shield=True):
+        await trio.aclose_forcefully(stream)
