@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from rtcore.hub.statistics import ChannelStatistics, HubStatistics, SubscriberStatistics
     from rtcore.hub.subscription import Subscription
     from rtcore.server.hooks import ConnectionHooks, ConnectionInfo
+    from rtcore.server.profiles import MessageHandler
     from rtcore.server.server import Server, serve
     from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
     from rtcore.values.channels import Namespace, Overflow, Scope
@@ -80,6 +81,7 @@ __all__ = [
     "KeySettings",
     "Lane",
     "Limits",
+    "MessageHandler",
     "Namespace",
     "Overflow",
     "Position",
@@ -147,6 +149,7 @@ _HOMES: Final = {
     "rtcore.hub.statistics": ("ChannelStatistics", "HubStatistics", "SubscriberStatistics"),
     "rtcore.hub.subscription": ("Subscription",),
     "rtcore.server.hooks": ("ConnectionHooks", "ConnectionInfo"),
+    "rtcore.server.profiles": ("MessageHandler",),
     "rtcore.server.server": ("Server", "serve"),
     "rtcore.server.settings": ("AuthenticationSettings", "KeySettings", "Settings", "TlsSettings"),
     "rtcore.values.channels": ("Namespace", "Overflow", "Scope"),

@@ -136,7 +136,7 @@ class Channel:
         """Take a cursor out; the last one takes its view along."""
         view = cursor.view
         view.leave(cursor)
-        cursor.subscriber.backlog.discard(cursor)
+        cursor.subscriber.discard(cursor)
         if not view.cursors:
             self.views.pop((view.where, view.encoding, view.batch), None)
 

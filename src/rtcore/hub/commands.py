@@ -7,7 +7,7 @@ the first event. Only publishing may wait, where the channel's rule is to wait f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
 from rtcore.errors import ErrorCode, RequestError
@@ -34,37 +34,50 @@ from rtcore.values.positions import Since
 __all__ = ["heartbeat_data", "run_command"]
 
 
-async def run_command(context: CommandContext, command: Command) -> Reply:
+def run_command(context: CommandContext, command: Command) -> Reply | Awaitable[Reply]:
     """
-    Carry out a command; a checkpoint only where publishing has to wait.
+    Carry out a command.
 
-    Cancelled while it waits to publish, nothing was published.
+    Returns:
+        The reply; or, where publishing has to wait for room, what is to be awaited for it. Cancelled while it waits,
+        nothing was published.
 
     Raises:
         RequestError: If it is not allowed or not acceptable; then nothing has changed.
         HubClosed: If the hub has ended.
     """
     if isinstance(command, Publish):
-        return await _publish(context, command)
+        return _publish(context, command)
     return _HANDLERS[type(command)](context, command)
 
 
-async def _publish(context: CommandContext, command: Publish) -> Reply:
+def _publish(context: CommandContext, command: Publish) -> Reply | Awaitable[Reply]:
     hub, channel = context.hub, command.channel
     hub.access.check_publish(context.identity, channel, field="data.channel")
     namespace = hub.namespaces.get(namespace_of(channel))
     if namespace is not None and namespace.overflow is Overflow.WAIT:
-        await hub.wait_room(channel)
-        if context.subscriber.over:  # revoked, expired or closed while it waited: the right to publish went with it
-            raise RequestError(ErrorCode.UNAVAILABLE, "the connection ended while the event waited for room")
+        return _publish_with_room(context, command)
+    return _publish_now(context, command)
+
+
+async def _publish_with_room(context: CommandContext, command: Publish) -> Reply:
+    await context.hub.wait_room(command.channel)
+    if context.subscriber.over:  # revoked, expired or closed while it waited: the right to publish went with it
+        raise RequestError(ErrorCode.UNAVAILABLE, "the connection ended while the event waited for room")
+    return _publish_now(context, command)
+
+
+def _publish_now(context: CommandContext, command: Publish) -> Reply:
     try:
-        outcome = hub.publish(channel, command.type, command.data, lane=command.lane, key=command.key)
+        outcome = context.hub.publish(
+            command.channel, command.type, command.data, lane=command.lane, key=command.key
+        )
     except RequestError as error:
         if error.field == "data":  # the hub means the event's data, which stands within the command's
             error.field = "data.data"
         raise
     data = {
-        "channel": channel,
+        "channel": outcome.channel,
         "offset": outcome.offset,
         "position": str(outcome.position),
         "matched": outcome.matched,

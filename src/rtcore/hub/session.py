@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Final, Protocol
 
 from rtcore.errors import AuthenticationError, ErrorCode, HubClosed, RequestError
@@ -28,6 +29,7 @@ from rtcore.protocol.envelope import (
     encode_reply,
     request_id,
 )
+from rtcore.protocol.json_codec import json_dumps, json_fragment
 from rtcore.values.commands import Auth, Heartbeat, Refresh
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
@@ -156,7 +158,7 @@ class Session:
             "server": f"rtcore/{VERSION}",
             "authentication": self._authentication(),
             "heartbeat_seconds": self._heartbeat_seconds,
-            "limits": {name: getattr(self._limits, name) for name in _LIMITS_TOLD},
+            "limits": json_fragment(_limits_told(self._limits)),
         }
         self._send(Reply("welcome", data))
 
@@ -175,20 +177,43 @@ class Session:
         Args:
             data: UTF-8; what is not JSON is answered with an `error`.
         """
+        waiting = self.handle_nowait(data)
+        if waiting is not None:
+            await waiting
+
+    def handle_nowait(self, data: bytes) -> Awaitable[None] | None:
+        """
+        As `handle_message`, as far as it can be done without waiting.
+
+        Returns:
+            None if it is done; otherwise what has to be awaited before the next message, once.
+        """
         identifier: RequestId | None = None
         try:
             received = decode_object(data, self._limits)
             identifier = request_id(received)
-            await self._answer(decode_envelope(received, self._limits))
-        except RequestError as error:
-            self._refuse(error, identifier)
-        except HubClosed:
-            self._refuse(RequestError(ErrorCode.UNAVAILABLE, "the server is shutting down"), identifier)
-        except Exception:  # one failing command must not end the connection, and shows its client nothing
-            logger.exception("connection %s: a command failed", self._connection.connection_id)
-            self._refuse(RequestError(ErrorCode.INTERNAL, "internal error"), identifier)
+            waiting = self._answer(decode_envelope(received, self._limits))
+        except Exception as error:  # one failing command must not end the connection
+            self._refuse(self._told(error), identifier)
+            return None
+        return None if waiting is None else self._answer_later(waiting, identifier)
 
-    async def _answer(self, message: IncomingMessage) -> None:
+    async def _answer_later(self, waiting: Awaitable[Reply], identifier: RequestId | None) -> None:
+        try:
+            self._reply(await waiting, identifier)
+        except Exception as error:  # as above
+            self._refuse(self._told(error), identifier)
+
+    def _told(self, error: Exception) -> RequestError:
+        """What its client is told of an error; of a fault of ours nothing, but the log is."""
+        if isinstance(error, RequestError):
+            return error
+        if isinstance(error, HubClosed):
+            return RequestError(ErrorCode.UNAVAILABLE, "the server is shutting down")
+        logger.error("connection %s: a command failed", self._connection.connection_id, exc_info=error)
+        return RequestError(ErrorCode.INTERNAL, "internal error")
+
+    def _answer(self, message: IncomingMessage) -> Awaitable[Reply] | None:
         identity = self.identity
         if identity is None and message.type not in _WITHOUT_IDENTITY:
             raise RequestError(ErrorCode.AUTHENTICATION_REQUIRED, "send `auth` with a token first")
@@ -206,9 +231,15 @@ class Session:
             context = CommandContext(
                 hub=self._hub, subscriber=self._connection.subscriber, identity=identity, limits=self._limits
             )
-            reply = await run_command(context, command)
-            if reply.unasked or message.id is not None:
-                self._send(reply, message.id)
+            outcome = run_command(context, command)
+            if not isinstance(outcome, Reply):
+                return outcome
+            self._reply(outcome, message.id)
+        return None
+
+    def _reply(self, reply: Reply, identifier: RequestId | None) -> None:
+        if reply.unasked or identifier is not None:
+            self._send(reply, identifier)
 
     # Identity
 
@@ -262,6 +293,11 @@ class Session:
 
     def _refuse(self, error: RequestError, identifier: RequestId | None) -> None:
         self._connection.send_message(encode_error(error, id=identifier, timestamp=self._clock()))
+
+
+@lru_cache(maxsize=16)  # a server has one, an application perhaps a few
+def _limits_told(limits: Limits) -> bytes:
+    return json_dumps({name: getattr(limits, name) for name in _LIMITS_TOLD})
 
 
 def _with_token_field(error: AuthenticationError) -> AuthenticationError:

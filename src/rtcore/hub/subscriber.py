@@ -35,7 +35,18 @@ class Subscriber(ABC):
         slot: The socket that the fan-out may write to directly; None where only `flush` can hand anything over.
     """
 
-    __slots__ = ("_clock", "backlog", "blocked", "counters", "cursors", "dropped", "encoding", "slot")
+    __slots__ = (
+        "_backlog",
+        "_clock",
+        "_lag_bytes",
+        "_lag_events",
+        "blocked",
+        "counters",
+        "cursors",
+        "dropped",
+        "encoding",
+        "slot",
+    )
 
     def __init__(
         self,
@@ -50,12 +61,41 @@ class Subscriber(ABC):
         self.encoding = encoding
         self.counters = counters
         self.cursors: dict[str, Cursor] = {}
-        self.backlog = Backlog(lag_events, lag_bytes)
+        self._lag_events = lag_events
+        self._lag_bytes = lag_bytes
+        self._backlog: Backlog | None = None
         self.blocked = False
         self.dropped = 0
         """Events it has lost so far, each named in a notice."""
         self.slot = slot
         self._clock = clock
+
+    @property
+    def backlog(self) -> Backlog:
+        """What waits for it; made when first asked for, since most subscribers keep up for ever."""
+        if self._backlog is None:
+            self._backlog = Backlog(self._lag_events, self._lag_bytes)
+        return self._backlog
+
+    @property
+    def lagging(self) -> bool:
+        """Whether something waits for it, or a loss has to be told."""
+        return self._backlog is not None and bool(self._backlog)
+
+    @property
+    def waiting_events(self) -> int:
+        """Events that wait for it."""
+        return 0 if self._backlog is None else self._backlog.waiting
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the live ones among them."""
+        return 0 if self._backlog is None else self._backlog.bytes
+
+    def discard(self, cursor: Cursor) -> None:
+        """Forget what waits for a cursor that is leaving."""
+        if self._backlog is not None:
+            self._backlog.discard(cursor)
 
     @property
     def over(self) -> bool:
@@ -67,8 +107,8 @@ class Subscriber(ABC):
         return SubscriberStatistics(
             subscriptions=len(self.cursors),
             behind=self.blocked,
-            backlog_events=self.backlog.waiting,
-            backlog_bytes=self.backlog.bytes,
+            backlog_events=self.waiting_events,
+            backlog_bytes=self.waiting_bytes,
             dropped=self.dropped,
             positions={channel: cursor.position for channel, cursor in self.cursors.items()},
         )
@@ -147,8 +187,7 @@ class Subscriber(ABC):
             nothing more is.
         """
         parts: list[bytes] = []
-        backlog = self.backlog
-        if backlog.waiting or backlog.losers:
+        if self.lagging:
             parts += self._take_backlog(maximum_bytes)
             maximum_bytes -= sum(map(len, parts))
         for cursor in self.cursors.values():

@@ -74,14 +74,14 @@ class Subscription(Subscriber):
             events.sort(key=lambda event: event.timestamp)
         self._ready.extend((event, event.position) for event in events)
         self.counters.delivered += len(self._ready)
-        if self._ready or self.backlog:
+        if self._ready or self.lagging:
             self._wake()
 
     def overflowed(self) -> None:
         """End the iteration, as a slow socket would be closed: what waits is left to who resumes from `positions`."""
         self.counters.disconnected_slow += 1
         for cursor in self.cursors.values():
-            self.backlog.discard(cursor)
+            self.discard(cursor)
         self.close()
 
     def queue(self, cursor: Cursor, entry: Entry) -> int:
@@ -114,7 +114,7 @@ class Subscription(Subscriber):
         """
         await trio.lowlevel.checkpoint()
         while not self._ready:
-            if self.backlog:
+            if self.lagging:
                 return self._from_backlog()
             self.catch_up()
             if self._closed:

@@ -21,13 +21,12 @@ __all__ = ["TimeoutWatcher", "Timer"]
 _LEAST_TO_CLEAN = 128  # entries; below, the dead cost less than looking for them
 
 
-@define(order=True)
+@define(eq=False)
 class Timer:
     """A deadline on Trio's clock, and what to do then."""
 
     deadline: float
-    sequence: int
-    callback: Callable[[], float | None] | None = field(order=False, repr=False)
+    callback: Callable[[], float | None] | None = field(repr=False)
 
     def cancel(self) -> None:
         """Never call back; idempotent."""
@@ -38,13 +37,14 @@ class TimeoutWatcher:
     """Calls back at deadlines, in order."""
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        # Deadline, a number so that equal ones keep their order, and the timer: tuples, which C compares.
+        self._heap: list[tuple[float, int, Timer]] = []
         self._sequence = 0
         self._clean_at = _LEAST_TO_CLEAN
         self._scope: trio.CancelScope | None = None
 
     def __len__(self) -> int:
-        return sum(timer.callback is not None for timer in self._heap)
+        return sum(timer.callback is not None for _, _, timer in self._heap)
 
     def call_at(self, deadline: float, callback: Callable[[], float | None]) -> Timer:
         """
@@ -59,21 +59,21 @@ class TimeoutWatcher:
         """
         if len(self._heap) >= self._clean_at:
             self._clean()
-        self._sequence += 1
-        timer = Timer(deadline, self._sequence, callback)
+        timer = Timer(deadline, callback)
         self._push(timer)
+        if self._scope is not None and deadline < self._scope.deadline:
+            self._scope.deadline = deadline
         return timer
 
     def _clean(self) -> None:
         """Take out the cancelled: a window that fills closes long before its deadline, and often."""
-        self._heap = [timer for timer in self._heap if timer.callback is not None]
+        self._heap = [each for each in self._heap if each[2].callback is not None]
         heapq.heapify(self._heap)
         self._clean_at = max(_LEAST_TO_CLEAN, 2 * len(self._heap))
 
     def _push(self, timer: Timer) -> None:
-        heapq.heappush(self._heap, timer)
-        if self._scope is not None and timer.deadline < self._scope.deadline:
-            self._scope.deadline = timer.deadline
+        self._sequence += 1
+        heapq.heappush(self._heap, (timer.deadline, self._sequence, timer))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
@@ -85,16 +85,16 @@ class TimeoutWatcher:
             self._fire(trio.current_time())
 
     def _next_deadline(self) -> float:
-        while self._heap and self._heap[0].callback is None:
+        while self._heap and self._heap[0][2].callback is None:
             heapq.heappop(self._heap)
-        return self._heap[0].deadline if self._heap else math.inf
+        return self._heap[0][0] if self._heap else math.inf
 
     def _fire(self, now: float) -> None:
-        while self._heap and self._heap[0].deadline <= now:
-            timer = heapq.heappop(self._heap)
+        while self._heap and self._heap[0][0] <= now:
+            timer = heapq.heappop(self._heap)[2]
             if timer.callback is None:
                 continue
             again = timer.callback()
             if again is not None and timer.callback is not None:
                 timer.deadline = max(again, math.nextafter(now, math.inf))
-                heapq.heappush(self._heap, timer)
+                self._push(timer)

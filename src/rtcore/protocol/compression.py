@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen, validators
@@ -27,6 +28,7 @@ __all__ = [
     "MessageEncoder",
     "accept_offer",
     "compression_totals",
+    "message_encoder",
     "negotiate_compression",
 ]
 
@@ -185,6 +187,12 @@ class MessageEncoder:
         if len(compressed) < len(data):
             return encode_frame(opcode, compressed, True)
         return encode_frame(opcode, data)
+
+
+@lru_cache(maxsize=64)
+def message_encoder(compression: CompressionParameters | None) -> MessageEncoder:
+    """The encoder for what was agreed; connections that agreed on the same share one, which remembers nothing."""
+    return MessageEncoder(compression)
 
 
 class _Deflaters(threading.local):

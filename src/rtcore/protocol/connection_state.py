@@ -35,8 +35,8 @@ from attrs import define
 from rtcore._fast import FrameParser, encode_frame
 from rtcore.errors import LocalProtocolError, RemoteProtocolError
 from rtcore.protocol.closing import encode_close_payload, parse_close_payload
-from rtcore.protocol.compression import CompressionParameters, MessageEncoder
-from rtcore.protocol.message_assembler import MessageAssembler
+from rtcore.protocol.compression import CompressionParameters, message_encoder
+from rtcore.protocol.message_assembler import MessageAssembler, checked_message
 from rtcore.values.opcodes import CloseCode, Opcode
 
 __all__ = [
@@ -118,9 +118,11 @@ class ConnectionState:
     __slots__ = (
         "_assembler",
         "_close_frame",
+        "_compression",
         "_encoder",
         "_eof",
         "_failed",
+        "_maximum_message_bytes",
         "_parser",
         "_parts",
         "_ping",
@@ -150,12 +152,11 @@ class ConnectionState:
 
     def __init__(self, *, maximum_message_bytes: int, compression: CompressionParameters | None = None) -> None:
         self._parser = FrameParser(maximum_message_bytes, compression is not None)
-        self._assembler = MessageAssembler(
-            inflater_bits=None if compression is None else compression.client_window_bits,
-            context_takeover=compression is not None and not compression.client_no_context_takeover,
-            maximum_message_bytes=maximum_message_bytes,
-        )
-        self._encoder = MessageEncoder(compression)
+        # Made with the first message in several parts, or compressed: most connections are idle, and say little.
+        self._assembler: MessageAssembler | None = None
+        self._compression = compression
+        self._maximum_message_bytes = maximum_message_bytes
+        self._encoder = message_encoder(compression)
         self.wire_encoding = self._encoder.wire_encoding
         self._parts: Sequence[tuple[int, bool, bool, bytes]] = _NO_PARTS
         self._taken = 0
@@ -216,7 +217,9 @@ class ConnectionState:
                 opcode, last, compressed, payload = self._parts[self._taken]
                 self._taken += 1
                 if opcode < _CLOSE:
-                    message = self._assembler.add(opcode, last, compressed, payload)
+                    if self._assembler is None and last and not compressed:
+                        return MessageReceived(opcode == _TEXT, checked_message(opcode, payload))
+                    message = self._assemble(opcode, last, compressed, payload)
                     if message is not None:
                         return MessageReceived(opcode == _TEXT, message)
                 else:
@@ -228,6 +231,16 @@ class ConnectionState:
         except RemoteProtocolError as error:
             return self._fail(error)
         return None
+
+    def _assemble(self, opcode: int, last: bool, compressed: bool, payload: bytes) -> bytes | None:
+        if self._assembler is None:
+            compression = self._compression
+            self._assembler = MessageAssembler(
+                inflater_bits=None if compression is None else compression.client_window_bits,
+                context_takeover=compression is not None and not compression.client_no_context_takeover,
+                maximum_message_bytes=self._maximum_message_bytes,
+            )
+        return self._assembler.add(opcode, last, compressed, payload)
 
     def receive_eof(self) -> None:
         """The peer will send nothing more: the connection is `closed`. Idempotent."""

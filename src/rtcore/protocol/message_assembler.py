@@ -14,9 +14,21 @@ from rtcore._fast import MessageInflater, Utf8Validator, is_utf8
 from rtcore.errors import RemoteProtocolError
 from rtcore.values.opcodes import CloseCode, Opcode
 
-__all__ = ["MessageAssembler"]
+__all__ = ["MessageAssembler", "checked_message"]
 
 _TEXT: Final = Opcode.TEXT.value
+
+
+def checked_message(opcode: int, payload: bytes) -> bytes:
+    """
+    A message that came in one part, uncompressed, as nearly all do.
+
+    Raises:
+        RemoteProtocolError: With 1007 if it is text, and not UTF-8.
+    """
+    if opcode == _TEXT and not is_utf8(payload):
+        raise _not_text()
+    return payload
 
 
 class MessageAssembler:
@@ -59,9 +71,7 @@ class MessageAssembler:
                 inflates to more than its limit. The assembler is of no more use then.
         """
         if last and not compressed and not self._open:
-            if opcode == _TEXT and not is_utf8(payload):
-                raise _not_text()
-            return payload
+            return checked_message(opcode, payload)
         return self._add_to_buffer(opcode, last, compressed, payload)
 
     @property

@@ -21,12 +21,10 @@ from rtcore.errors import HandshakeRefused
 from rtcore.hub.encoding import frame_encoding
 from rtcore.hub.hub import Hub
 from rtcore.protocol.connection_state import ConnectionState
-from rtcore.server.admission import Permit
 from rtcore.server.draining import Drain
 from rtcore.server.hooks import Presence
 from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
 from rtcore.server.incoming import Incoming
-from rtcore.server.profiles import EndpointHandler
 from rtcore.server.reception import HttpRequest, Reception, Upgrade, refuse
 from rtcore.server.unfinished import Unfinished
 from rtcore.transports.socket_transport import SocketTransport
@@ -91,12 +89,12 @@ class Connections:
 
     def _begin(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
         assert self.nursery is not None, "only a running server accepts"
-        self.nursery.start_soon(task, *arguments)
+        self.nursery.start_soon(task, *arguments, name="rtcore connection")  # a name made for each is 100 bytes
 
     def upgraded(self, slot: SocketSlot, upgrade: Upgrade) -> None:
         """A plain socket became a WebSocket connection."""
         connection = self._connection(SocketTransport(slot), upgrade)
-        self._begin(self._converse, connection, upgrade.permit, upgrade.profile.converse)
+        self._begin(connection.run, upgrade.profile.handler, self)
 
     def arrived_http(self, incoming: Incoming, wanted: HttpRequest) -> None:
         """A plain socket wants HTTP."""
@@ -121,13 +119,20 @@ class Connections:
         finally:
             await _close(incoming.stream)
 
-    async def _converse(self, connection: WebSocketConnection, permit: Permit, handler: EndpointHandler) -> None:
-        with permit:
-            self._drain.add(connection)
-            try:
-                await connection.run(handler, self._presence)
-            finally:
-                self._drain.remove(connection)
+    # What the task of each WebSocket connection tells
+
+    def opened(self, connection: WebSocketConnection) -> None:
+        """Its handshake is answered."""
+        self._drain.add(connection)
+        self._presence.opened(connection)
+
+    def closed(self, connection: WebSocketConnection) -> None:
+        """Its handler has ended."""
+        self._presence.closed(connection)
+
+    def gone(self, connection: WebSocketConnection) -> None:
+        """Its socket is closed."""
+        self._drain.remove(connection)
 
     async def serve(
         self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
@@ -147,9 +152,9 @@ class Connections:
                 # A socket has a buffer of its own; TLS in Trio has none that takes without waiting.
                 transport = StreamTransport(incoming.stream, _TLS_BUFFER_BYTES if incoming.secure else 0)
                 connection = self._connection(transport, wanted)
-                permit, handler = wanted.permit, wanted.profile.converse
+                handler = wanted.profile.handler
                 del transport, prepare, wanted  # an idle connection keeps nothing of its handshake
-                await self._converse(connection, permit, handler)
+                await connection.run(handler, self)
         finally:
             await _close(incoming.stream)
 
@@ -186,7 +191,8 @@ class Connections:
             early=upgrade.early,
         )
         connection.address, connection.path = upgrade.address, upgrade.profile.path
-        connection.identity = upgrade.identity
+        connection.identity, connection.place = upgrade.identity, upgrade.permit
+        connection.conversation = upgrade.profile.conversation(connection)
         return connection
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -18,6 +19,7 @@ from rtcore.protocol.envelope import RequestId, decode_object, encode_error, req
 from rtcore.server.authentication import Authenticator
 from rtcore.server.revocation import RevocationList
 from rtcore.server.violations import ViolationLedger
+from rtcore.transports.conversation import Conversation
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.identity import Identity
@@ -27,12 +29,6 @@ from rtcore.values.opcodes import CloseCode
 __all__ = ["Converser"]
 
 _PEEK_BYTES: Final = 4096  # a refused message must not cost what the refusal is to save
-
-_TURN_SECONDS: Final = 0.005
-"""
-One client's messages are handled for so long before everybody else has a turn: 64 KiB read at once may ask for a
-hundred replies of 1 MiB.
-"""
 
 
 @frozen(kw_only=True, eq=False)
@@ -52,32 +48,9 @@ class Converser:
     heartbeat_seconds: float
     """How often clients are asked to send a heartbeat."""
 
-    async def converse(self, connection: WebSocketConnection) -> None:
-        """Serve one connection until it ends."""
-        conversation = _Conversation(self, connection)
-        connection.on_ping = conversation.pinged
-        try:
-            conversation.begin()
-            while True:
-                messages = await connection.receive()
-                turn_ends = trio.current_time() + _TURN_SECONDS
-                for message in messages:
-                    if connection.ended is not None:
-                        break  # a message before this one closed the connection
-                    if conversation.admits(message):
-                        await conversation.session.handle_message(message.data)
-                    if connection.crowded:  # the replies to one segment must not pile up before the first leaves
-                        connection.flush()
-                        await connection.wait_room()
-                    if trio.current_time() > turn_ends:
-                        connection.flush()
-                        await trio.lowlevel.checkpoint()
-                        turn_ends = trio.current_time() + _TURN_SECONDS
-                connection.flush()
-                await connection.wait_room()
-        finally:
-            connection.on_ping = None
-            conversation.end()
+    def converse(self, connection: WebSocketConnection) -> Conversation:
+        """A conversation over a new connection."""
+        return _Conversation(self, connection)
 
 
 class _Conversation:
@@ -117,18 +90,18 @@ class _Conversation:
         self._stop_tracking()
         self._converser.ledger.forget(self._connection.connection_id)
 
-    def admits(self, message: MessageReceived) -> bool:
-        """Whether a message may be handled; if not, the client is told."""
+    def handle(self, message: MessageReceived) -> Awaitable[None] | None:
+        """Carry out a command, unless too many came; then the client is told."""
         now = trio.current_time()
         if not self._bucket.take(now):
             error = RequestError(ErrorCode.RATE, "too many messages", retry_after=self._bucket.wait(now))
             self._tell(error, _peek_id(message.data, self._connection.limits))
             self._violated()
-            return False
-        if not message.text:
+        elif not message.text:
             self._connection.close(CloseCode.UNSUPPORTED_DATA, "messages of rtcore.v1 are text")
-            return False
-        return True
+        else:
+            return self.session.handle_nowait(message.data)
+        return None
 
     def pinged(self) -> None:
         """A ping came: it counts like a message."""

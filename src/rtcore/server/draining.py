@@ -53,7 +53,7 @@ class Drain:
 
     def remove(self, connection: WebSocketConnection) -> None:
         """A connection that was added has ended."""
-        timer = self._connections.pop(connection)
+        timer = self._connections.pop(connection, None)  # it may have failed before it was added
         if timer is not None:
             timer.cancel()
         self._check_empty()

@@ -63,13 +63,15 @@ class Presence:
 
     def opened(self, connection: WebSocketConnection) -> None:
         """A connection is there."""
-        self._hooks.connected(_info(connection))  # first: one that it refuses was never there for anybody else
+        if self._hooks.connected is not _nothing:  # first: one that it refuses was never there for anybody else
+            self._hooks.connected(_info(connection))
         self._publish("connection.connected", connection)
 
     def closed(self, connection: WebSocketConnection) -> None:
         """It is over."""
         self._publish("connection.disconnected", connection)
-        self._hooks.disconnected(_info(connection))
+        if self._hooks.disconnected is not _nothing:
+            self._hooks.disconnected(_info(connection))
 
     def _publish(self, type: str, connection: WebSocketConnection) -> None:
         identity = connection.identity

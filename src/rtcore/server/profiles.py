@@ -4,35 +4,82 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rtcore.hub.session import PROTOCOL_NAME
+from rtcore.protocol.connection_state import MessageReceived
+from rtcore.transports.conversation import Conversation
 from rtcore.transports.websocket_connection import WebSocketConnection
 
-__all__ = ["EndpointHandler", "Profile", "echo"]
+__all__ = ["ECHO", "EndpointHandler", "MessageHandler", "Profile"]
 
 EndpointHandler = Callable[[WebSocketConnection], Awaitable[None]]
 """Serves one connection until it ends; its `identity` is None while the client has yet to authenticate."""
 
 
+@frozen
+class MessageHandler:
+    """
+    An endpoint that only reacts: a function that is called with each message, where an `EndpointHandler` would loop.
+
+    The function must not block. No task is woken for a message, so this is the cheapest kind of endpoint by far.
+    """
+
+    function: Callable[[WebSocketConnection, MessageReceived], None]
+
+
 @frozen(kw_only=True)
 class Profile:
-    """One WebSocket endpoint."""
+    """One WebSocket endpoint; it has a handler, or a conversation for each connection."""
 
     path: str
-    converse: EndpointHandler
+    handler: EndpointHandler | None = None
+    conversation: Callable[[WebSocketConnection], Conversation | None] = field(default=lambda connection: None)
     subprotocols: tuple[str, ...] = (PROTOCOL_NAME,)
     authenticates_itself: bool = True
     """Whether a client may connect without a token and send it in its first message."""
 
     @classmethod
-    def of_handler(cls, path: str, handler: EndpointHandler) -> Profile:
+    def of_handler(cls, path: str, handler: EndpointHandler | MessageHandler) -> Profile:
         """An endpoint whose messages an application handles; where tokens are needed, one must be in the handshake."""
-        return cls(path=path, converse=handler, subprotocols=(), authenticates_itself=False)
+        if isinstance(handler, MessageHandler):
+            function = handler.function
+            return cls(
+                path=path,
+                conversation=lambda connection: _Reactions(connection, function),
+                subprotocols=(),
+                authenticates_itself=False,
+            )
+        return cls(path=path, handler=handler, subprotocols=(), authenticates_itself=False)
 
 
-async def echo(connection: WebSocketConnection) -> None:
-    """Send each message back, text as text and binary as binary."""
-    while True:
-        for message in await connection.receive():
-            await connection.send(message.data, text=message.text)
+class _Reactions:
+    """The conversation of a `MessageHandler`."""
+
+    __slots__ = ("_connection", "_function")
+
+    def __init__(
+        self, connection: WebSocketConnection, function: Callable[[WebSocketConnection, MessageReceived], None]
+    ) -> None:
+        self._connection = connection
+        self._function = function
+
+    def begin(self) -> None:
+        return None
+
+    def handle(self, message: MessageReceived) -> None:
+        self._function(self._connection, message)
+
+    def pinged(self) -> None:
+        return None
+
+    def end(self) -> None:
+        return None
+
+
+def _echo(connection: WebSocketConnection, message: MessageReceived) -> None:
+    connection.send_message(message.data, text=message.text)
+
+
+ECHO = MessageHandler(_echo)
+"""Sends each message back, text as text and binary as binary."""

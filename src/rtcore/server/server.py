@@ -38,7 +38,7 @@ from rtcore.server.http_bridge import BridgeConfig
 from rtcore.server.incoming import Incoming
 from rtcore.server.listener import accept_connections, open_listeners
 from rtcore.server.origins import OriginPolicy
-from rtcore.server.profiles import EndpointHandler, Profile, echo
+from rtcore.server.profiles import ECHO, EndpointHandler, MessageHandler, Profile
 from rtcore.server.proxies import ProxyTrust
 from rtcore.server.reception import Reception
 from rtcore.server.revocation import RevocationList
@@ -78,7 +78,7 @@ class Server:
         settings: Settings | None = None,
         *,
         hooks: ConnectionHooks | None = None,
-        endpoints: Mapping[str, EndpointHandler] | None = None,
+        endpoints: Mapping[str, EndpointHandler | MessageHandler] | None = None,
     ) -> None:
         self.hub = hub
         self.settings = settings = settings or Settings()
@@ -143,7 +143,7 @@ class Server:
         )
         self._arrivals: Arrivals | None = None
 
-    def _profiles(self, endpoints: Mapping[str, EndpointHandler]) -> Iterable[Profile]:
+    def _profiles(self, endpoints: Mapping[str, EndpointHandler | MessageHandler]) -> Iterable[Profile]:
         converser = Converser(
             hub=self.hub,
             authenticator=self.authenticator,
@@ -152,9 +152,9 @@ class Server:
             traffic=self.traffic,
             heartbeat_seconds=self.settings.heartbeat_seconds,
         )
-        yield Profile(path=self.settings.path, converse=converser.converse)
+        yield Profile(path=self.settings.path, conversation=converser.converse)
         if self.settings.echo:
-            yield Profile.of_handler("/echo", echo)
+            yield Profile.of_handler("/echo", ECHO)
         for path, handler in endpoints.items():
             yield Profile.of_handler(path, handler)
 
@@ -305,7 +305,7 @@ async def serve(
     settings: Settings | None = None,
     *,
     hooks: ConnectionHooks | None = None,
-    endpoints: Mapping[str, EndpointHandler] | None = None,
+    endpoints: Mapping[str, EndpointHandler | MessageHandler] | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """

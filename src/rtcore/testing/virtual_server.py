@@ -13,7 +13,7 @@ from rtcore.application import ApplicationHub, open_hub
 from rtcore.hub.hub import Hub
 from rtcore.server.hooks import ConnectionHooks
 from rtcore.server.incoming import Incoming
-from rtcore.server.profiles import EndpointHandler
+from rtcore.server.profiles import EndpointHandler, MessageHandler
 from rtcore.server.server import Server
 from rtcore.server.settings import Settings
 from rtcore.testing.memory_stream import CloggedStream, clogged_stream_pair
@@ -124,7 +124,7 @@ async def open_test_server(
     *,
     hub: Hub | None = None,
     hooks: ConnectionHooks | None = None,
-    endpoints: Mapping[str, EndpointHandler] | None = None,
+    endpoints: Mapping[str, EndpointHandler | MessageHandler] | None = None,
 ) -> AsyncGenerator[TestServer]:
     """
     A server that listens nowhere; what `connect` and `open_stream` open goes through the code that serves sockets.

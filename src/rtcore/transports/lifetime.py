@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:  # it is told of connections, and they tell it
     from rtcore.transports.websocket_connection import WebSocketConnection
 
-__all__ = ["UNOBSERVED", "Lifetime"]
+__all__ = ["UNOBSERVED", "Lifetime", "Place"]
+
+
+class Place(Protocol):
+    """What a connection holds among all that there may be."""
+
+    def release(self) -> None:
+        """Give it back; idempotent."""
+        ...
 
 
 class Lifetime(Protocol):
@@ -21,6 +29,10 @@ class Lifetime(Protocol):
         """It is over; called once for each that was `opened` without error."""
         ...
 
+    def gone(self, connection: WebSocketConnection) -> None:
+        """Its socket is closed; called once for each, whatever happened before."""
+        ...
+
 
 class _Unobserved:
     """Nobody wants to know."""
@@ -29,6 +41,9 @@ class _Unobserved:
         return None
 
     def closed(self, connection: WebSocketConnection) -> None:
+        return None
+
+    def gone(self, connection: WebSocketConnection) -> None:
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 import trio
@@ -55,10 +55,10 @@ class SocketTransport:
         """Read when something comes, or leave it with the kernel, which then tells the peer to wait."""
         self.slot.watch_reading(wanted)
 
-    async def wait_input(self) -> None:
-        """Wait until somebody calls `wake`."""
+    def wait_input(self) -> Awaitable[object]:
+        """Wait until somebody calls `wake`. Not a coroutine: an idle connection would hold its frame."""
         self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+        return trio.lowlevel.wait_task_rescheduled(self._stop_waiting)  # noqa: ASYNC105  # its caller awaits it
 
     def _stop_waiting(self, _raise_cancel: Callable[[], None]) -> trio.lowlevel.Abort:
         self._task = None

@@ -122,8 +122,12 @@ class StreamTransport:
 
     async def wait_input(self) -> None:
         """Read the next bytes, up to 64 KiB, and hand them over."""
-        data = await self._stream.receive_some(_RECEIVE_BYTES)
         assert self._receiver is not None, "what reads is served"
+        try:
+            data = await self._stream.receive_some(_RECEIVE_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._receiver.lost(OSError(str(error)))
+            return
         if data:
             self._receiver.data_received(bytes(data))
         else:

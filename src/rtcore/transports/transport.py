@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -62,12 +63,11 @@ class Transport(Protocol):
         """Read, or let what comes wait at the peer, beyond what is read already; idempotent."""
         ...
 
-    async def wait_input(self) -> None:
+    def wait_input(self) -> Awaitable[object]:
         """
         Wait until the receiver was given something and called `wake`, or may have been; a checkpoint.
 
-        Raises:
-            trio.BrokenResourceError, trio.ClosedResourceError: As `send_nowait`.
+        It raises nothing of the connection: the receiver is told when that is lost.
         """
         ...
 

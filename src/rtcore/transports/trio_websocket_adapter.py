@@ -111,7 +111,7 @@ class _TrioWebSocketAdapter(Subscriber):
         maximum = self._limits.write_bytes
         while self._queue_bytes < maximum and (lines := self.take(maximum)):
             self._enqueue(lines)
-        if self.backlog or any(cursor.next < cursor.view.due for cursor in self.cursors.values()):
+        if self.lagging or any(cursor.next < cursor.view.due for cursor in self.cursors.values()):
             self.fall_behind()
 
     def overflowed(self) -> None:

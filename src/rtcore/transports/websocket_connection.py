@@ -20,18 +20,14 @@ from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.timeouts import Timer
 from rtcore.protocol.connection_state import (
-    CloseReceived,
     ConnectionState,
-    MessageReceived,
-    PingReceived,
-    ProtocolFailed,
 )
 from rtcore.protocol.envelope import encode_error
 from rtcore.transports.connection_timers import ENDINGS, Due
-from rtcore.transports.lifetime import UNOBSERVED, Lifetime
+from rtcore.transports.lifetime import UNOBSERVED, Lifetime, Place
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
-from rtcore.transports.websocket_sender import WebSocketSender
+from rtcore.transports.websocket_receiver import WebSocketReceiver
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
@@ -49,7 +45,7 @@ _MESSAGE_BYTES: Final = 64
 """What a message counts for beside its own bytes, since handling it costs something too."""
 
 
-class WebSocketConnection(WebSocketSender):
+class WebSocketConnection(WebSocketReceiver):
     """
     Args:
         hub: Where it may subscribe.
@@ -63,22 +59,7 @@ class WebSocketConnection(WebSocketSender):
         early: Bytes that came after the handshake's request.
     """
 
-    __slots__ = (
-        "_connection_id",
-        "_early",
-        "_end_of_stream",
-        "_finishing",
-        "_last_word",
-        "_left_receive",
-        "_messages",
-        "_reading",
-        "_scope",
-        "_timer",
-        "address",
-        "identity",
-        "on_ping",
-        "path",
-    )
+    __slots__ = ("_scope", "_timer", "address", "identity", "path", "place")
 
     def __init__(
         self,
@@ -93,32 +74,27 @@ class WebSocketConnection(WebSocketSender):
         opening: bytes = b"",
         early: bytes = b"",
     ) -> None:
-        super().__init__(hub, transport, state, encoding, limits=limits, traffic=traffic, opening=opening)
-        self._connection_id = connection_id
+        super().__init__(
+            hub,
+            transport,
+            state,
+            encoding,
+            connection_id=connection_id,
+            limits=limits,
+            traffic=traffic,
+            opening=opening,
+            early=early,
+        )
         self.address = ""
         """Whom it counts for: the peer, or the client that a trusted proxy names."""
         self.path = ""
         """The path that it asked for."""
         self.identity: Identity | None = None
         """Who is at the other end, once that is known."""
-        self.on_ping: Callable[[], None] | None = None
-        """Told of each ping, so that a flood of them can be counted like one of messages."""
-        self._early = early
-        self._messages: list[MessageReceived] = []
-        self._last_word: CloseReceived | ProtocolFailed | None = None
-        self._end_of_stream = False
-        self._reading = False
-        self._finishing = False
-        self._scope = trio.CancelScope()
+        self.place: Place | None = None
+        """Given back when it is gone."""
+        self._scope: trio.CancelScope | None = None
         self._timer: Timer | None = None
-        self._left_receive = trio.current_time()
-        if transport.slot is not None:
-            transport.slot.owner = self  # what comes before its task has begun is its already
-
-    @property
-    def connection_id(self) -> str:
-        """Unique name for logs and statistics."""
-        return self._connection_id
 
     @property
     def subscriber(self) -> Subscriber:
@@ -157,168 +133,67 @@ class WebSocketConnection(WebSocketSender):
         self._arm(self.timers.close_by)
         self.flush()
 
-    # Receiving
-
-    async def receive(self) -> list[MessageReceived]:
-        """
-        The next messages, one or more; pings are answered on the way. A checkpoint.
-
-        What came in one read is given out in portions of some 64 KiB of inflated messages, with a checkpoint between:
-        sixty messages of a megabyte fit into one segment.
-
-        Cancelled, it has taken nothing. One task may receive at a time.
-
-        Raises:
-            ConnectionClosed: If the connection is over; messages that came before that are given out first.
-        """
-        self._was_away()
-        self.flush()
-        self._reading = True
-        try:
-            if self._state.pending or self._last_word is not None:
-                await trio.lowlevel.checkpoint()
-                self._take_events()
-            while not self._messages:
-                self._check_last_word()
-                self._transport.watch_input(True)
-                await self._transport.wait_input()
-            messages, self._messages = self._messages, []
-            return messages
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._lose(str(error))
-            raise self.ended or ConnectionClosed(CloseCode.ABNORMAL, str(error)) from error
-        finally:
-            self._reading = False
-            self._left_receive = trio.current_time()
-
-    def _was_away(self) -> None:
-        now = trio.current_time()
-        self.timers.away(now - self._left_receive)
-        self._left_receive = now
-
-    def _flushes_soon(self) -> bool:
-        return not self._reading
-
-    def data_received(self, data: bytes) -> None:
-        """The next bytes came: pings and closes are dealt with here, and messages wake the handler's task."""
-        self._traffic.bytes_in += len(data)
-        self._state.feed(data)
-        if self._finishing:
-            self._discard_events()
-        elif not self._reading:
-            self._transport.watch_input(False)  # one read ahead of the handler is enough: the rest waits at the peer
-        else:
-            self._take_events()
-            if self._messages or self._last_word is not None:
-                self._transport.wake()
-                if self._state.pending:
-                    self._transport.watch_input(False)
-            elif self._state.control_pending:
-                self.flush()
-
-    def _take_events(self) -> None:
-        """Read what was fed, until some messages are there to be handled."""
-        left = _PORTION_BYTES
-        count = 0
-        while left > 0 and (event := self._state.next_event()) is not None:
-            if isinstance(event, MessageReceived):
-                left -= len(event.data) + _MESSAGE_BYTES
-                if not self._state.close_sent:
-                    self._messages.append(event)
-                count += 1
-            elif isinstance(event, PingReceived):
-                self._traffic.pings_in += 1
-                if self.on_ping is not None:
-                    self.on_ping()
-            elif isinstance(event, CloseReceived | ProtocolFailed):
-                self._last_word = event
-        self._traffic.messages_in += count
-        self.timers.received(trio.current_time(), message=count > 0)
-
-    def _discard_events(self) -> None:
-        """After the handler's end only the peer's own end is of interest."""
-        while self._state.next_event() is not None:
-            pass
-        self._transport.wake()
-
-    def eof_received(self) -> None:
-        """The peer will send nothing more; what it sent before is handled first, and answered."""
-        self._end_of_stream = True
-        if self._finishing:
-            self._state.receive_eof()
-        self._transport.wake()
-
-    def lost(self, error: OSError) -> None:
-        """The transport is broken."""
-        self._lose(f"the socket is gone: {error.strerror or error}")
-
-    def failed(self, error: Exception) -> None:
-        """What came could not be dealt with, through a fault of ours: close, and say so in the log alone."""
-        self._traffic.errors += 1
-        logger.error("connection %s: reading failed", self._connection_id, exc_info=error)
-        self.close(CloseCode.INTERNAL_ERROR, "internal error")
-
-    def _check_last_word(self) -> None:
-        """The peer's last word takes effect once the messages before it were handled, and answered."""
-        if self._last_word is not None:
-            event, self._last_word = self._last_word, None
-            if isinstance(event, ProtocolFailed):
-                self._traffic.errors += 1
-                logger.info("connection %s: closing with %d: %s", self._connection_id, event.code, event.reason)
-            self.ended = self.ended or ConnectionClosed(event.code, event.reason)
-            self._begin_closing()
-        if self._end_of_stream:
-            self._state.receive_eof()
-            self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, "end of stream without a close frame")
-            self._begin_closing()  # it may still read: what waits for it leaves
-            self._made_progress()
-        self._check_ended()
-
     # Living and ending
 
     async def run(
-        self, handler: Callable[[WebSocketConnection], Awaitable[None]], lifetime: Lifetime = UNOBSERVED
+        self, handler: Callable[[WebSocketConnection], Awaitable[None]] | None, lifetime: Lifetime = UNOBSERVED
     ) -> None:
         """
         Run a handler over this connection; when it returns, the connection is closed.
 
         Args:
-            handler: Receives and sends.
+            handler: Receives and sends; None where the connection has a `conversation`.
             lifetime: Told when the connection is there, and when it is over: once each.
 
         An exception of the handler closes with 1011 and stays here: one failing connection must not stop its siblings.
         Cancelled, the close frame still leaves, if that takes no longer than a second.
         """
-        with trio.CancelScope() as self._scope:
-            self._timer = self._hub.timeouts.call_at(self.timers.next(), self._on_timer)
-            async with self._transport.serve(self):
-                self._state.feed(self._early)
-                self._early = b""
-                await self._run_handler(handler, lifetime)
-
-    async def _run_handler(
-        self, handler: Callable[[WebSocketConnection], Awaitable[None]], lifetime: Lifetime
-    ) -> None:
+        # One function, since each frame of an idle connection's task is a quarter of a KiB.
         patience = _CUT_SECONDS
         try:
-            lifetime.opened(self)
-            if self._outbox:  # the answer to the handshake leaves within this tick, whatever the handler waits for
-                self._hub.broadcaster.mark(self)
-            try:
-                await handler(self)
-            finally:
-                lifetime.closed(self)
-            patience = self.limits.close_seconds
-        # Starred: out of a handler's own nursery they come in a group, with its siblings' cancellation beside them.
-        except* ConnectionClosed:
-            patience = self._patience()
-        except* Exception:
-            self._traffic.errors += 1
-            logger.exception("connection %s: its handler failed", self._connection_id)
-            self.close(CloseCode.INTERNAL_ERROR, "internal error")
-            patience = self._patience()
+            with trio.CancelScope() as self._scope:
+                self._timer = self._hub.timeouts.call_at(self.timers.next(), self._on_timer)
+                async with self._transport.serve(self):
+                    try:
+                        self._begin(lifetime)
+                        try:
+                            if handler is None:
+                                while True:
+                                    await self.next_wait()
+                            await handler(self)
+                        finally:
+                            self._end(lifetime)
+                        patience = self.limits.close_seconds
+                    # Starred: out of a handler's own nursery they come in a group, with its siblings' cancellation.
+                    except* ConnectionClosed:
+                        patience = self._patience()
+                    except* Exception as errors:
+                        self._fail(errors)
+                        patience = self._patience()
+                    finally:
+                        await self._finish(patience)
         finally:
-            await self._finish(patience)
+            if self.place is not None:
+                self.place.release()
+            lifetime.gone(self)
+
+    def _begin(self, lifetime: Lifetime) -> None:
+        lifetime.opened(self)
+        if self.conversation is not None:
+            try:
+                self.conversation.begin()
+            except BaseException:
+                self._end(lifetime)
+                raise
+        if self._outbox:  # the answer to the handshake leaves within this tick, whatever the handler waits for
+            self._hub.broadcaster.mark(self)
+
+    def _end(self, lifetime: Lifetime) -> None:
+        try:
+            if self.conversation is not None:
+                self.conversation.end()
+        finally:
+            lifetime.closed(self)
 
     def _patience(self) -> float:
         return _CUT_SECONDS if trio.current_effective_deadline() == -math.inf else self.limits.close_seconds
@@ -338,27 +213,32 @@ class WebSocketConnection(WebSocketSender):
     async def _leave_politely(self, scope: trio.CancelScope) -> None:
         """Let the close frame leave and wait for the peer's end; what else comes is read and thrown away."""
         self._finishing = True
-        self._messages.clear()
+        self._end_reading()
+        self._awaited = self._messages = None
         self._discard_events()
         if self._end_of_stream:
             self._state.receive_eof()
+        while (self.blocked or self._watching_room) and not self._gone:
+            if self._progress is None:
+                self._progress = trio.Event()
+            await self._progress.wait()
+        while not self._gone:
+            if self._state.closed and not await self._say_goodbye():
+                if self._state.close_received:
+                    return  # both have said everything
+                scope.deadline = min(scope.deadline, trio.current_time() + _CUT_SECONDS)
+            if self._end_of_stream or self._gone:
+                return
+            # A socket closed with bytes unread takes back what it sent last, the close frame included.
+            self._transport.watch_input(True)
+            await self._transport.wait_input()
+
+    async def _say_goodbye(self) -> bool:
         try:
-            while (self.blocked or self._watching_room) and not self._gone:
-                if self._progress is None:
-                    self._progress = trio.Event()
-                await self._progress.wait()
-            while not self._gone:
-                if self._state.closed and not await self._transport.send_eof():
-                    if self._state.close_received:
-                        return  # both have said everything
-                    scope.deadline = min(scope.deadline, trio.current_time() + _CUT_SECONDS)
-                if self._end_of_stream or self._gone:
-                    return
-                # A socket closed with bytes unread takes back what it sent last, the close frame included.
-                self._transport.watch_input(True)
-                await self._transport.wait_input()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return  # gone already: nothing is left to be said
+            return await self._transport.send_eof()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._lose(str(error))
+            return True
 
     def _arm(self, deadline: float) -> None:
         timer = self._timer
@@ -372,7 +252,8 @@ class WebSocketConnection(WebSocketSender):
         due = self.timers.due(trio.current_time())
         if due is Due.CLOSE_TIMEOUT:
             self._lose("no answer to the close frame in time")
-            self._scope.cancel()
+            if self._scope is not None:
+                self._scope.cancel()
             return None
         if due is Due.PING:
             self._state.queue_ping()

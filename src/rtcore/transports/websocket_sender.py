@@ -86,7 +86,7 @@ class WebSocketSender(Subscriber):
         self._transport = transport
         self._state = state
         self._traffic = traffic
-        self._outbox: list[bytes] = [opening] if opening else []
+        self._outbox: list[bytes] | None = [opening] if opening else None  # an idle connection has none
         self._outbox_bytes = len(opening)
         self._unsent: bytes | memoryview = b""
         self._progress: trio.Event | None = None
@@ -107,6 +107,8 @@ class WebSocketSender(Subscriber):
             return
         frame = self._state.encode_message(message, text)
         self._traffic.messages_out += 1
+        if self._outbox is None:
+            self._outbox = []
         self._outbox.append(frame)
         self._outbox_bytes += len(frame)
         # Noted in any case: the events of a burst must not overtake it. But nobody is woken if it leaves anyhow.
@@ -185,7 +187,7 @@ class WebSocketSender(Subscriber):
         state = self._state
         if not self._outbox and not state.control_pending:
             return b"" if state.close_sent else self.take(self.limits.write_bytes)
-        own, self._outbox, self._outbox_bytes = self._outbox, [], 0
+        own, self._outbox, self._outbox_bytes = self._outbox or (), None, 0
         if not state.close_sent:
             return join([state.take_control(), *own, self.take(self.limits.write_bytes)])
         # Nothing may follow a close frame, so it comes last: after the answers to all before it.
@@ -235,7 +237,7 @@ class WebSocketSender(Subscriber):
         """It is gone: nothing can be sent, nothing is owed any more, and whoever waits learns of it."""
         self._gone = True
         self._unsent = b""
-        self._outbox, self._outbox_bytes = [], 0
+        self._outbox, self._outbox_bytes = None, 0
         self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, reason)
         self._transport.watch_room(False)
         self._watching_room = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -78,8 +80,20 @@ def format_timestamp(seconds: float) -> str:
 
     Milliseconds are cut, not rounded, so a formatted time is never later than the time itself.
     """
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+    fraction, whole = math.modf(seconds)
+    # As datetime does it: to the nearest microsecond, and then cut.
+    return _format_milliseconds((int(whole) * 1_000_000 + round(fraction * 1_000_000)) // 1000)
+
+
+@lru_cache(maxsize=8)  # what happens in one tick mostly happens in one millisecond
+def _format_milliseconds(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_format_second(seconds)}.{rest:03}Z"
+
+
+@lru_cache(maxsize=8)
+def _format_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")[:-6]
 
 
 def parse_timestamp(text: str) -> float:

@@ -16,7 +16,7 @@ def _limit(default: float, *, at_least: float = 0, above: float | None = None) -
     return attrs.field(default=default, validator=check)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)  # what follows from limits is kept by them
 class Limits:
     """Bounds that hold for every connection, channel and request unless a namespace or profile says otherwise."""
 
