@@ -102,7 +102,7 @@ class Channel:
         cursor = Cursor(subscriber, view, next=view.head, overflow=self.namespace.overflow, batch=batch)
         recovered = None if since is None else self._set_back(cursor, since)
         view.join(cursor)
-        subscriber.cursors[self.name] = cursor
+        subscriber.hold(cursor)
         subscriber.added(cursor)
         replayed = view.head - cursor.next + sum(1 for _ in cursor.waiting())
         return Subscribed(channel=self.name, position=cursor.position, recovered=recovered, replayed=replayed)
@@ -158,7 +158,7 @@ class Channel:
         for waiting in owed:
             subscriber.backlog.carry(waiting, moved)
         view.join(moved)
-        subscriber.cursors[self.name] = moved
+        subscriber.hold(moved)
         subscriber.added(moved)
         return moved
 

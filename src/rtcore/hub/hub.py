@@ -241,7 +241,7 @@ class Hub:
 
     def detach_cursor(self, subscriber: Subscriber, channel: str) -> bool:
         """Unsubscribe from a channel; returns whether it was subscribed."""
-        cursor = subscriber.cursors.pop(channel, None)
+        cursor = subscriber.release(channel)
         if cursor is None:
             return False
         there = self._channels[channel]

@@ -9,7 +9,9 @@ cannot is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from rtcore._fast import SocketSlot, join
 from rtcore.hub.backlog import Backlog
@@ -22,6 +24,9 @@ from rtcore.protocol.envelope import encode_dropped, encode_event
 from rtcore.values.channels import Overflow
 
 __all__ = ["Subscriber"]
+
+
+_NONE: Final[Mapping[str, Cursor]] = MappingProxyType({})
 
 
 class Subscriber(ABC):
@@ -60,7 +65,8 @@ class Subscriber(ABC):
     ) -> None:
         self.encoding = encoding
         self.counters = counters
-        self.cursors: dict[str, Cursor] = {}
+        self.cursors: Mapping[str, Cursor] = _NONE
+        """By channel."""
         self._lag_events = lag_events
         self._lag_bytes = lag_bytes
         self._backlog: Backlog | None = None
@@ -91,6 +97,17 @@ class Subscriber(ABC):
     def waiting_bytes(self) -> int:
         """Bytes of the live ones among them."""
         return 0 if self._backlog is None else self._backlog.bytes
+
+    def hold(self, cursor: Cursor) -> None:
+        """Take a cursor, in place of one for the same channel."""
+        if isinstance(self.cursors, dict):
+            self.cursors[cursor.channel] = cursor
+        else:  # the first: until then it held no dictionary
+            self.cursors = {cursor.channel: cursor}
+
+    def release(self, channel: str) -> Cursor | None:
+        """Give up the cursor of a channel; None if there is none."""
+        return self.cursors.pop(channel, None) if isinstance(self.cursors, dict) else None
 
     def discard(self, cursor: Cursor) -> None:
         """Forget what waits for a cursor that is leaving."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -61,7 +62,8 @@ async def accept_connections(
             try:
                 for _ in range(_BATCH):
                     connected, address = listening.accept()
-                    accepted(connected, (str(address[0]), int(address[1])))
+                    # Interned: a thousand connections of one address hold it once.
+                    accepted(connected, (sys.intern(str(address[0])), int(address[1])))
             except BlockingIOError:
                 continue
             except OSError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import Final, cast
 
 import trio
 
@@ -11,6 +13,25 @@ from rtcore._fast import SocketSlot
 from rtcore.transports.transport import Receiver
 
 __all__ = ["SocketTransport"]
+
+
+class _Served:
+    """Static, so that an idle connection holds no bound method."""
+
+    __slots__ = ()
+
+    @staticmethod
+    async def __aenter__() -> None:
+        return None
+
+    @staticmethod
+    async def __aexit__(
+        kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+
+_SERVED: Final = cast("AbstractAsyncContextManager[None]", _Served())
 
 
 class SocketTransport:
@@ -28,17 +49,9 @@ class SocketTransport:
         self.slot = slot
         self._task: trio.lowlevel.Task | None = None
 
-    def serve(self, receiver: Receiver) -> SocketTransport:
+    def serve(self, receiver: Receiver) -> AbstractAsyncContextManager[None]:
         """Nothing to be done: the socket's slot knows its owner, and the table's driver serves it."""
-        return self
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
+        return _SERVED
 
     def send_nowait(self, data: bytes | memoryview) -> int:
         """Give the kernel what it takes now."""
