@@ -9,6 +9,7 @@ import random
 import pytest
 
 from rtcore.errors import ErrorCode, HandshakeRefused
+from rtcore.protocol import handshake
 from rtcore.protocol.compression import CompressionSettings, Extension
 from rtcore.protocol.handshake import (
     Accepted,
@@ -131,7 +132,7 @@ REFUSED: list[tuple[dict[str, str | None], int]] = [
     ({"Sec-WebSocket-Protocol": "a;b"}, 400),
     ({"Sec-WebSocket-Protocol": "\xe9"}, 400),
     ({"Sec-WebSocket-Extensions": "permessage-deflate;"}, 400),
-    ({"Sec-WebSocket-Extensions": "permessage-deflate; a=\"b"}, 400),
+    ({"Sec-WebSocket-Extensions": 'permessage-deflate; a="b'}, 400),
 ]
 
 
@@ -142,6 +143,30 @@ def test_a_request_that_lacks_what_the_rfc_asks_for_is_refused(changes: dict[str
     if status == 426:
         assert ("Sec-WebSocket-Version", "13") in refused.headers
         assert ("Upgrade", "websocket") in refused.headers
+
+
+def is_canonical_key(key: str) -> bool:
+    """Whether a text is the base64 of 16 bytes, found by decoding it and encoding that again."""
+    try:
+        octets = base64.b64decode(key.encode("latin-1"), validate=True)
+    except ValueError:
+        return False
+    return len(octets) == 16 and base64.b64encode(octets).decode() == key
+
+
+def test_a_key_is_judged_as_decoding_judges_it() -> None:
+    """The pattern for keys takes neither more nor less, whatever byte stands in whatever place."""
+    taken = 0
+    for position in range(len(KEY)):
+        for octet in (*range(0x21, 0x7F), *range(0x80, 0x100)):
+            key = KEY[:position] + chr(octet) + KEY[position + 1 :]
+            head = request({"Sec-WebSocket-Key": key})
+            if is_canonical_key(key):
+                assert accept_key(key).encode() in accept(head).response
+                taken += 1
+            else:
+                assert str(refusal(head)) == "Sec-WebSocket-Key is not the base64 of 16 bytes"
+    assert taken == 21 * 64 + 4 + 2
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "get"])
@@ -177,6 +202,32 @@ def test_compression_is_agreed_on_and_announced() -> None:
         b"server_max_window_bits=10\r\n"
     ) in accepted.response
     assert accept_handshake(head).compression is None
+
+
+def test_what_is_remembered_of_an_offer_is_what_these_settings_agreed_on() -> None:
+    head = request({"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"})
+    for _ in range(2):
+        for bits in (9, 12, 15):
+            settings = CompressionSettings(server_window_bits=bits, client_window_bits=bits)
+            accepted = accept_handshake(head, compression=settings)
+            assert accepted.compression is not None
+            assert accepted.compression.server_window_bits == bits
+            assert b"client_max_window_bits=%d" % bits in accepted.response
+        assert accept_handshake(head).compression is None
+
+
+def test_offers_that_are_long_or_in_pieces_are_not_remembered() -> None:
+    """Nobody can fill memory with offers that nobody makes again; and of other headers nothing is remembered at all."""
+    before = handshake._remembered_agreement.cache_info().currsize
+    long = request({"Sec-WebSocket-Extensions": "permessage-deflate" + " " * 5000 + "; server_max_window_bits=10"})
+    spread = request({"Sec-WebSocket-Extensions": "a"}, extra="Sec-WebSocket-Extensions: permessage-deflate\r\n")
+    secret = request(
+        {"Sec-WebSocket-Protocol": "token.s3cret"}, extra="Authorization: Bearer s3cret\r\nCookie: a=b\r\n"
+    )
+    assert accept(long).compression is not None
+    assert accept(spread).compression is not None
+    assert accept(secret).compression is None
+    assert handshake._remembered_agreement.cache_info().currsize == before
 
 
 def test_more_headers_can_be_sent_with_the_response() -> None:

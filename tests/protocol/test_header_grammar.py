@@ -207,6 +207,31 @@ def test_a_reader_finds_the_end_byte_by_byte() -> None:
     assert found == [None] * (len(HEAD) - 1) + [(HEAD, b"")]
 
 
+def read_after(first: bytes | None, data: bytes, limits: Limits) -> tuple[bytes, bytes] | str | None:
+    """What a reader finds, or why it refuses, when something came before (even nothing), or not."""
+    reader = HeadReader(limits)
+    try:
+        if first is not None:
+            reader.feed(first)
+        return reader.feed(data)
+    except HandshakeRefused as refused:
+        return f"{refused.status} {refused}"
+
+
+def test_the_short_way_for_heads_that_come_whole_finds_what_the_long_one_finds() -> None:
+    """A reader that was given bytes before, if only none, goes the long way: line by line."""
+    small = b"GET / HTTP/1.1\r\nX: y\r\n\r\nrest"
+    cases = [small[:at] + bytes([octet]) + small[at + 1 :] for at in range(len(small)) for octet in b"\r\n\x00a"]
+    for surplus in (-1, 0, 1):
+        cases.append(b"G" * (200 + surplus) + b"\r\n\r\n")
+        cases.append(b"G\r\nX:" + b"a" * (198 + surplus) + b"\r\n\r\n")
+        cases.append((b"X:" + b"a" * 98 + b"\r\n") * 9 + b"X:" + b"a" * (76 + surplus) + b"\r\n\r\n")
+    for data in cases:
+        for start in (data, b"\r\n" + data):
+            for limits in (LIMITS, Limits(request_head_bytes=256, request_line_bytes=1000)):
+                assert read_after(None, start, limits) == read_after(b"", start, limits), start
+
+
 def test_one_empty_line_before_the_request_is_passed_over() -> None:
     """RFC 9112, section 2.2."""
     for cut in range(4):

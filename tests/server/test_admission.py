@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtcore.errors import HandshakeRefused
+from rtcore.server import admission
 from rtcore.server.admission import ConnectionPool, address_key
 from rtcore.values.limits import Limits
 
@@ -80,3 +81,11 @@ def test_permit_is_given_back_when_its_block_fails() -> None:
 def test_addresses_of_one_subscriber_count_as_one(address: str, key: str) -> None:
     """An IPv6 subscriber has a /64 to himself. Source: RFC 6177."""
     assert address_key(address) == key
+
+
+def test_an_address_with_a_long_zone_is_counted_and_not_remembered() -> None:
+    """A zone may be any text, and what is remembered must not be of any length."""
+    before = admission._remembered_key.cache_info().currsize
+    for number in range(5):
+        assert address_key(f"fe80::{number}%" + "z" * 8000) == "fe80::/64"
+    assert admission._remembered_key.cache_info().currsize == before

@@ -165,3 +165,24 @@ def test_origins_of_browser_extensions_are_origins() -> None:
     """They can be listed."""
     assert parse_origin("chrome-extension://abcdef") == Origin("chrome-extension", "abcdef", 0)
     assert passes(OriginPolicy(["chrome-extension://abcdef"]), "chrome-extension://abcdef", "x")
+
+
+def test_a_verdict_is_remembered_for_its_origin_its_host_and_its_scheme_alone() -> None:
+    remembering = OriginPolicy(bound_host="0.0.0.0")
+    names = [None, "", "localhost", "localhost:80", "127.0.0.1:8080", "rt.example"]
+    origins = [None, "null", *(f"{scheme}://{name}" for scheme in ("http", "https") for name in names if name)]
+    for _ in range(2):
+        for origin in origins:
+            for host in names:
+                for secure in (False, True):
+                    fresh = OriginPolicy(bound_host="0.0.0.0")
+                    assert passes(remembering, origin, host, secure) is passes(fresh, origin, host, secure)
+
+
+def test_long_names_are_judged_and_not_remembered() -> None:
+    """A request head has room for 8 KiB in each: a thousand of them are no memory that a stranger should fill."""
+    policy = OriginPolicy(bound_host="0.0.0.0", authentication=True)
+    name = "a" * 600
+    assert passes(policy, f"http://{name}", name)
+    assert not passes(policy, f"https://{name}", name)
+    assert policy._remembered_fault.cache_info().currsize == 0

@@ -66,3 +66,15 @@ def test_nobody_is_trusted_by_default() -> None:
 def test_trusted_proxy_says_whether_the_client_speaks_tls(peer: str, lines: list[str], secure: bool) -> None:
     """The origin of a page behind it has `https`, although the server itself sees none."""
     assert TRUST.is_secure(peer, headers(*lines)) is secure
+
+
+def test_whom_to_trust_is_remembered_for_each_server_and_not_for_long_texts() -> None:
+    one, other = ProxyTrust(["10.0.0.0/8"]), ProxyTrust(["192.0.2.0/24"])
+    lines = headers("X-Forwarded-For: 198.51.100.1")
+    for _ in range(2):
+        assert one.client_address("10.0.0.1", lines) == "198.51.100.1"
+        assert other.client_address("10.0.0.1", lines) == "10.0.0.1"
+    before = one._remembered_within.cache_info().currsize
+    zone = "fe80::1%" + "z" * 8000
+    assert one.client_address(zone, lines) == zone
+    assert one._remembered_within.cache_info().currsize == before

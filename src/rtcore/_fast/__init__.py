@@ -27,6 +27,7 @@ FAMILIES = (
     "fan_out",
     "framing",
     "masking",
+    "request_head",
     "socket_table",
     "token_bucket",
     "utf8",

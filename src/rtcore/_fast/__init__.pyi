@@ -11,6 +11,11 @@ from rtcore._pure.framing import encode_frame as encode_frame
 from rtcore._pure.framing import frame_header as frame_header
 from rtcore._pure.masking import apply_mask as apply_mask
 from rtcore._pure.masking import unmask_slice as unmask_slice
+from rtcore._pure.request_head import RequestHead as RequestHead
+from rtcore._pure.request_head import check_head_bytes as check_head_bytes
+from rtcore._pure.request_head import check_line_bytes as check_line_bytes
+from rtcore._pure.request_head import parse_request_head as parse_request_head
+from rtcore._pure.request_head import whole_head_bytes as whole_head_bytes
 from rtcore._pure.socket_table import AVAILABLE as AVAILABLE
 from rtcore._pure.socket_table import SlotOwner as SlotOwner
 from rtcore._pure.socket_table import SocketSlot as SocketSlot

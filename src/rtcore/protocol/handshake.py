@@ -6,17 +6,17 @@ Source: RFC 6455, sections 4.2 and 9.1; RFC 9110, sections 7.8 and 15.5.22.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
-from attrs import frozen
+from attrs import define
 
 from rtcore.errors import TRANSIENT_CODES, ErrorCode, HandshakeRefused
 from rtcore.protocol.compression import CompressionParameters, CompressionSettings, Extension, negotiate_compression
@@ -34,6 +34,8 @@ __all__ = [
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What the server appends to the client's key. Source: RFC 6455, section 1.3."""
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==", re.ASCII)
+"""The base64 of 16 bytes: the last character carries two bits, and the other four of a canonical text are zero."""
 _VERSION: Final = "13"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _PARAMETER: Final = re.compile(
@@ -55,11 +57,18 @@ _CODES: Final = MappingProxyType(
 )
 """What a status means, where the refusal does not say; all others: malformed."""
 _UPGRADE_REQUIRED: Final = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", _VERSION))
+_SWITCHING: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+)
+_AGREEMENTS: Final = 256
+"""Agreements remembered: browsers make a handful of offers, and other clients a few more."""
+_OFFER_LENGTH: Final = 256
+"""Longest offer that is remembered, in characters, so that nobody can keep much memory with strange ones."""
 
 
-@frozen(kw_only=True)
+@define  # for each connection; a frozen one costs 2.4 times as much to make
 class Accepted:
-    """A handshake that succeeded."""
+    """A handshake that succeeded; not to be changed."""
 
     response: bytes
     """What to write, whole, before the first frame."""
@@ -98,31 +107,26 @@ def accept_handshake(
     _check_upgrade(head)
     key = _checked_key(head)
     subprotocol = select_subprotocol(head, subprotocols)
-    offers = parse_extensions(head.get_all("sec-websocket-extensions"))
-    agreed = negotiate_compression(offers, compression) if compression is not None else None
-    lines = [
-        "HTTP/1.1 101 Switching Protocols",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Accept: {accept_key(key)}",
-    ]
+    agreed = _agree(head.get_all("sec-websocket-extensions"), compression)
+    response = _SWITCHING + _accept_bytes(key)
     if subprotocol is not None:
-        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+        response += b"\r\nSec-WebSocket-Protocol: " + subprotocol.encode("ascii")
     if agreed is not None:
-        lines.append(f"Sec-WebSocket-Extensions: {agreed[1]}")
-    lines.extend(f"{name}: {value}" for name, value in headers)
-    return Accepted(
-        response=("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"),
-        subprotocol=subprotocol,
-        compression=agreed[0] if agreed is not None else None,
-    )
+        response += b"\r\nSec-WebSocket-Extensions: " + agreed[1]
+    for name, value in headers:
+        response += f"\r\n{name}: {value}".encode("latin-1")
+    return Accepted(response + b"\r\n\r\n", subprotocol, None if agreed is None else agreed[0])
 
 
 def accept_key(key: str) -> str:
     """The `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`. Source: RFC 6455, section 4.2.2."""
+    return _accept_bytes(key).decode("ascii")
+
+
+def _accept_bytes(key: str) -> bytes:
     # SHA-1 proves that the server read the key; nothing here rests on its strength.
     digest = hashlib.sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode("ascii")
+    return binascii.b2a_base64(digest, newline=False)
 
 
 def select_subprotocol(head: RequestHead, subprotocols: Sequence[str]) -> str | None:
@@ -132,7 +136,11 @@ def select_subprotocol(head: RequestHead, subprotocols: Sequence[str]) -> str | 
     Raises:
         HandshakeRefused: With 400 if an offer is not a token, or comes twice. Source: RFC 6455, section 4.1, item 10.
     """
-    offered = split_list(head.get_all("sec-websocket-protocol"))
+    values = head.get_all("sec-websocket-protocol")
+    if not values:
+        return None
+    # Not remembered, as extensions are: some clients put a token here, since browsers let a page set no other header.
+    offered = split_list(values)
     if any(not _TOKEN.fullmatch(name) for name in offered):
         raise HandshakeRefused(400, "Sec-WebSocket-Protocol is not a list of tokens")
     if len(set(offered)) != len(offered):
@@ -148,6 +156,28 @@ def parse_extensions(values: Sequence[str]) -> tuple[Extension, ...]:
         HandshakeRefused: With 400 if they do not follow the grammar. Source: RFC 6455, section 9.1.
     """
     return tuple(extension for value in values for extension in _parse_extension_list(value))
+
+
+def _agree(
+    values: tuple[str, ...], compression: CompressionSettings | None
+) -> tuple[CompressionParameters, bytes] | None:
+    """What is agreed on for these headers, and the value of the response's; None for no compression."""
+    if not values:
+        return None
+    if len(values) == 1 and len(values[0]) <= _OFFER_LENGTH:
+        return _remembered_agreement(values, compression)
+    return _agreement(values, compression)
+
+
+def _agreement(
+    values: tuple[str, ...], compression: CompressionSettings | None
+) -> tuple[CompressionParameters, bytes] | None:
+    offers = parse_extensions(values)
+    agreed = None if compression is None else negotiate_compression(offers, compression)
+    return None if agreed is None else (agreed[0], agreed[1].encode("ascii"))
+
+
+_remembered_agreement = lru_cache(maxsize=_AGREEMENTS)(_agreement)
 
 
 def refusal_response(refused: HandshakeRefused) -> bytes:
@@ -186,6 +216,11 @@ def _refusal_body(refused: HandshakeRefused) -> bytes:
 
 
 def _lists(head: RequestHead, name: str, token: str) -> bool:
+    first = head.get(name)
+    if first is None:
+        return False
+    if first.lower() == token:  # alone, as it nearly always comes
+        return True
     return any(element.lower() == token for element in split_list(head.get_all(name)))
 
 
@@ -211,12 +246,7 @@ def _checked_key(head: RequestHead) -> str:
     key = head.get("sec-websocket-key")
     if key is None:
         raise HandshakeRefused(400, "no Sec-WebSocket-Key")
-    try:
-        octets = base64.b64decode(key.encode("latin-1"), validate=True)
-    except binascii.Error:
-        octets = b""
-    # Encoding again tells apart the other spellings of the same bytes, such as stray bits in the last character.
-    if len(octets) != 16 or base64.b64encode(octets) != key.encode("latin-1"):
+    if not _KEY.fullmatch(key):
         raise HandshakeRefused(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
     return key
 

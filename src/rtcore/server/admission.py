@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import math
+from functools import lru_cache
 from types import TracebackType
+from typing import Final
 
 from attrs import define, field, frozen
 
@@ -17,6 +19,11 @@ from rtcore.errors import HandshakeRefused
 from rtcore.values.limits import Limits
 
 __all__ = ["ConnectionPool", "Permit", "PoolStatistics", "address_key"]
+
+_KEYS: Final = 4096
+"""Addresses whose keys are remembered, some 200 bytes each: a client that comes back has the same."""
+_ADDRESS_LENGTH: Final = 64
+"""Longest address that is remembered, in characters: an IPv6 address and a zone. A zone could be of any length."""
 
 
 @frozen(kw_only=True)
@@ -86,16 +93,18 @@ class ConnectionPool:
                 `Retry-After`.
         """
         key = address_key(address)
-        if self._active >= self.limits.connections:
-            raise self._refuse(503, f"no room: connections={self.limits.connections} are open")
-        share = self.limits.connections_per_address
+        limits = self.limits
+        if self._active >= limits.connections:
+            raise self._refuse(503, f"no room: connections={limits.connections} are open")
+        share = limits.connections_per_address
         held = self._addresses.get(key, 0)
         if share and held >= share:
             raise self._refuse(429, f"connections_per_address={share} are open from this address")
         self._addresses[key] = held + 1
         self._active += 1
         self._created += 1
-        self._maximum = max(self._maximum, self._active)
+        if self._active > self._maximum:
+            self._maximum = self._active
         return Permit(key, self)
 
     def statistics(self) -> PoolStatistics:
@@ -127,6 +136,10 @@ def address_key(address: str) -> str:
 
     One subscriber is given a whole /64, so counting single addresses would count nothing (RFC 6177).
     """
+    return _remembered_key(address) if len(address) <= _ADDRESS_LENGTH else _key_of(address)
+
+
+def _key_of(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -136,3 +149,6 @@ def address_key(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+_remembered_key = lru_cache(maxsize=_KEYS)(_key_of)

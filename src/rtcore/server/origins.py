@@ -18,6 +18,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -30,6 +31,10 @@ __all__ = ["Origin", "OriginPolicy", "parse_host", "parse_origin"]
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?", re.ASCII)
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::", "*"})
+_VERDICTS: Final = 1024
+"""Verdicts remembered: one for each page's origin and name of the server that are in use at once."""
+_REMEMBERED_LENGTH: Final = 512
+"""Longest origin and host together that are remembered, in characters; names have 253 at most (RFC 1035)."""
 
 
 @frozen
@@ -91,6 +96,46 @@ def _is_address(host: str) -> bool:
     return True
 
 
+@frozen
+class _Rule:
+    """What settings allow; judges by what is given alone, so that its verdicts can be remembered."""
+
+    everyone: bool
+    listed: frozenset[Origin]
+    hosts: frozenset[str | None]
+    wildcard: bool
+    authentication: bool
+
+    def fault(self, origin: str | None, host: str | None, secure: bool) -> str | None:
+        """Why a handshake may not go on; None if it may."""
+        if origin is None or self.everyone:
+            return None
+        asked = parse_origin(origin)
+        if asked is not None and asked in self.listed:
+            return None
+        fault = self.host_fault(host)
+        if fault is not None:
+            return fault
+        own = None if host is None else parse_origin(f"{'https' if secure else 'http'}://{host}")
+        if asked is None or own is None or asked != own:
+            return "origin is not allowed: add it to the server's origins setting"
+        return None
+
+    def host_fault(self, host: str | None) -> str | None:
+        """Why a host may be one that a page has made up; None if it cannot be."""
+        if self.authentication or self.everyone:
+            return None
+        parsed = None if host is None else parse_host(host)
+        if parsed is None or not self._is_known(parsed[0]):
+            return (
+                "host is not known: without authentication, use a loopback name or add to the server's origins setting"
+            )
+        return None
+
+    def _is_known(self, host: str) -> bool:
+        return _is_local_name(host) or host in self.hosts or (self.wildcard and _is_address(host))
+
+
 class OriginPolicy:
     """
     The rule for one server.
@@ -105,11 +150,15 @@ class OriginPolicy:
         self, listed: Iterable[str] = (), *, bound_host: str = "127.0.0.1", authentication: bool = False
     ) -> None:
         names = frozenset(listed)
-        self._everyone = "*" in names
-        self._listed = frozenset(origin for name in names if (origin := parse_origin(name)) is not None)
-        self._hosts = frozenset({_plain_host(bound_host), *(origin.host for origin in self._listed)})
-        self._wildcard = bound_host in _WILDCARDS
-        self._authentication = authentication
+        origins = frozenset(origin for name in names if (origin := parse_origin(name)) is not None)
+        self._rule = _Rule(
+            everyone="*" in names,
+            listed=origins,
+            hosts=frozenset({_plain_host(bound_host), *(origin.host for origin in origins)}),
+            wildcard=bound_host in _WILDCARDS,
+            authentication=authentication,
+        )
+        self._remembered_fault = lru_cache(maxsize=_VERDICTS)(self._rule.fault)
 
     @classmethod
     def of(cls, settings: Settings) -> OriginPolicy:
@@ -128,15 +177,12 @@ class OriginPolicy:
         Raises:
             HandshakeRefused: With 403. The message is for the owner of the page and repeats nothing of the request.
         """
-        if origin is None or self._everyone:
+        if origin is None:
             return
-        asked = parse_origin(origin)
-        if asked is not None and asked in self._listed:
-            return
-        self.check_host(host)
-        own = None if host is None else parse_origin(f"{'https' if secure else 'http'}://{host}")
-        if asked is None or own is None or asked != own:
-            raise HandshakeRefused(403, "origin is not allowed: add it to the server's origins setting")
+        remember = len(origin) + len(host or "") <= _REMEMBERED_LENGTH
+        fault = (self._remembered_fault if remember else self._rule.fault)(origin, host, secure)
+        if fault is not None:
+            raise HandshakeRefused(403, fault)
 
     def check_host(self, host: str | None) -> None:
         """
@@ -147,14 +193,6 @@ class OriginPolicy:
         Raises:
             HandshakeRefused: With 403, where no token is needed and the name may be anybody's.
         """
-        if self._authentication or self._everyone:
-            return
-        parsed = None if host is None else parse_host(host)
-        if parsed is None or not self._is_known(parsed[0]):
-            raise HandshakeRefused(
-                403,
-                "host is not known: without authentication, use a loopback name or add to the server's origins setting",
-            )
-
-    def _is_known(self, host: str) -> bool:
-        return _is_local_name(host) or host in self._hosts or (self._wildcard and _is_address(host))
+        fault = self._rule.host_fault(host)
+        if fault is not None:
+            raise HandshakeRefused(403, fault)

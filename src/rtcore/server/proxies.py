@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 from typing import Final, Protocol
 
 __all__ = ["ProxyTrust", "RequestHeaders"]
 
 _ENTRIES: Final = 32
 """Most entries of `X-Forwarded-For` that are looked at; no chain of proxies is longer."""
+_PEERS: Final = 1024
+"""Addresses for which it is remembered whether they are a trusted proxy's; of proxies themselves there are a few."""
+_ADDRESS_LENGTH: Final = 64
+"""Longest address that is remembered, in characters: an IPv6 address and a zone. A zone could be of any length."""
 
 
 class RequestHeaders(Protocol):
@@ -38,6 +43,8 @@ class ProxyTrust:
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
         self._networks = tuple(ipaddress.ip_network(network) for network in networks)
+        self._within = partial(_is_within, self._networks)
+        self._remembered_within = lru_cache(maxsize=_PEERS)(self._within)
 
     def client_address(self, peer: str, headers: RequestHeaders) -> str:
         """
@@ -62,18 +69,24 @@ class ProxyTrust:
 
     def is_secure(self, peer: str, headers: RequestHeaders) -> bool:
         """Whether a trusted proxy says that the client speaks TLS with it."""
+        if not self._trusts(peer):
+            return False
         values = headers.get_all("x-forwarded-proto")
-        return self._trusts(peer) and bool(values) and values[-1].rpartition(",")[2].strip().lower() in ("https", "wss")
+        return bool(values) and values[-1].rpartition(",")[2].strip().lower() in ("https", "wss")
 
     def _trusts(self, address: str) -> bool:
         if not self._networks:
             return False
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-        return any(parsed in network for network in self._networks)
+        return self._remembered_within(address) if len(address) <= _ADDRESS_LENGTH else self._within(address)
+
+
+def _is_within(networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(parsed in network for network in networks)
 
 
 def _bare_address(entry: str) -> str | None:

@@ -1,0 +1,1 @@
+from rtcore._pure.request_head import *
