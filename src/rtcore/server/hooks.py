@@ -11,6 +11,7 @@ from attrs import frozen
 from rtcore.errors import HubClosed, RequestError
 from rtcore.hub.hub import Hub
 from rtcore.transports.websocket_connection import WebSocketConnection
+from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 
 __all__ = ["CONNECTIONS_CHANNEL", "ConnectionHooks", "ConnectionInfo", "Presence"]
@@ -75,12 +76,12 @@ class Presence:
 
     def _publish(self, type: str, connection: WebSocketConnection) -> None:
         identity = connection.identity
-        user = None if identity is None or identity.anonymous else identity.user
+        data: dict[str, Json] = {"connection_id": connection.connection_id}
+        if identity is not None and not identity.anonymous:
+            data["user_id"] = identity.user
         # At the very end, or with the hub full of channels, there is nobody to tell; the connection is not to blame.
         with suppress(HubClosed, RequestError):
-            self._hub.publish(
-                CONNECTIONS_CHANNEL, type, {"connection_id": connection.connection_id, "user_id": user}
-            )
+            self._hub.publish(CONNECTIONS_CHANNEL, type, data)
 
 
 def _info(connection: WebSocketConnection) -> ConnectionInfo:

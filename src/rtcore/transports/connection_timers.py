@@ -9,7 +9,7 @@ what is to be done and when to ask again. Messages and pongs only write a time d
 from __future__ import annotations
 
 import math
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Final
 
 from attrs import define
@@ -21,7 +21,7 @@ from rtcore.values.opcodes import CloseCode
 __all__ = ["ENDINGS", "ConnectionTimers", "Due"]
 
 
-class Due(Enum):
+class Due(IntEnum):
     """What a deadline that has passed asks for."""
 
     NOTHING = auto()
@@ -94,7 +94,7 @@ class ConnectionTimers:
         """When to ask again."""
         if math.isfinite(self.close_by):
             return self.close_by
-        return min(deadline for deadline, _ in self._deadlines())
+        return min(self._deadlines())[0]
 
     def _deadlines(self) -> list[tuple[float, Due]]:
         limits = self.limits
