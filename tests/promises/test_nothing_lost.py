@@ -7,14 +7,20 @@ pleases and may break with bytes in flight.
 from __future__ import annotations
 
 import json
+import select
+import socket
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rtcore._fast import AVAILABLE, SlotOwner, SocketTable
 from rtcore.hub.filters import compile_filter
 from rtcore.hub.hub import Hub
 from rtcore.hub.results import Batch, Range
@@ -66,11 +72,105 @@ class Wire(Subscriber):
     def overflowed(self) -> None:
         raise AssertionError("no channel here disconnects")
 
+    def arrived(self, count: int) -> list[str]:
+        """Whole messages of the next `count` writes."""
+        texts = [self.in_flight.popleft().decode() for _ in range(min(count, len(self.in_flight)))]
+        return [message for text in texts for message in split(text)[0]]
+
+    @property
+    def settled(self) -> bool:
+        return not self.in_flight and not self.blocked
+
+    def close(self) -> None:
+        return None
+
+
+class SocketWire(Subscriber):
+    """A connection over a real socket with a small buffer, written to by the fan-out itself."""
+
+    def __init__(self, hub: Hub, limits: Limits) -> None:
+        ours, self.peer = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+        self.peer.setblocking(False)
+        self.table = SocketTable()
+        super().__init__(
+            Text(),
+            hub.counters,
+            lag_events=limits.lag_events,
+            lag_bytes=limits.lag_bytes,
+            clock=hub.clock,
+            slot=self.table.add(ours.detach(), cast("SlotOwner", self)),
+        )
+        self.capacity = 0  # the system's own
+        self.unsent = b""
+        self.text = ""
+
+    def flush(self) -> None:
+        while not self.blocked and (data := self.take(300)):
+            self.write(data)
+
+    def write(self, data: bytes) -> None:
+        assert self.slot is not None
+        sent = self.slot.send(data)
+        if sent < len(data):
+            self.cut_short(data[sent:], 0)
+
+    def cut_short(self, rest: bytes | memoryview, error: int) -> None:
+        assert not error
+        self.unsent = bytes(rest)
+        if not self.blocked:
+            self.fall_behind()
+
+    def drain(self) -> None:
+        while data := self.unsent or self.take(300):
+            self.unsent = b""
+            self.write(data)
+            if self.unsent:
+                return
+        self.catch_up()
+
+    def overflowed(self) -> None:
+        raise AssertionError("no channel here disconnects")
+
+    def arrived(self, count: int) -> list[str]:
+        """Whole messages of the next bytes."""
+        with suppress(BlockingIOError):
+            self.text += self.peer.recv(250 * count).decode()
+        messages, self.text = split(self.text)
+        return messages
+
+    @property
+    def settled(self) -> bool:
+        return not self.blocked and not select.select([self.peer], [], [], 0)[0]
+
+    def close(self) -> None:
+        self.table.close()
+        self.peer.close()
+
+
+def split(text: str) -> tuple[list[str], str]:
+    """Messages that lie end to end, and the rest that is not whole."""
+    messages = []
+    while text:
+        try:
+            _, end = json.JSONDecoder().raw_decode(text)
+        except json.JSONDecodeError:
+            break
+        messages.append(text[:end])
+        text = text[end:]
+    return messages, text
+
+
+WIRES: dict[str, Callable[[Hub, Limits], Wire | SocketWire]] = {"memory": Wire, "socket": SocketWire}
+
 
 class Client:
     """What a client does that keeps the last position it was given, and nothing else."""
 
-    def __init__(self, hub: Hub, where: dict[str, Any] | None, batch: Batch | None, limits: Limits) -> None:
+    def __init__(
+        self, hub: Hub, where: dict[str, Any] | None, batch: Batch | None, limits: Limits, over: str
+    ) -> None:
+        self.over = over
         self.hub, self.limits, self.where, self.batch = hub, limits, where, batch
         self.positions: dict[str, Position] = {}
         self.delivered: dict[tuple[str, int], int] = {}
@@ -82,7 +182,7 @@ class Client:
         self.connect()
 
     def connect(self) -> None:
-        self.wire = Wire(self.hub, self.limits)
+        self.wire = WIRES[self.over](self.hub, self.limits)
         where = compile_filter(self.where, self.limits)
         for channel in CHANNELS:
             since = FromPosition(self.positions[channel]) if channel in self.positions else None
@@ -94,6 +194,7 @@ class Client:
     def break_off(self, arrived: int) -> None:
         self.read(arrived)
         self.hub.detach(self.wire)
+        self.wire.close()
         self.connect()
 
     def resubscribe(self) -> None:
@@ -103,14 +204,10 @@ class Client:
             self.hub.attach_cursor(self.wire, channel, where=where, batch=self.batch)
 
     def read(self, count: int) -> None:
-        for _ in range(min(count, len(self.wire.in_flight))):
-            text = self.wire.in_flight.popleft().decode()
-            while text:
-                message, end = json.JSONDecoder().raw_decode(text)
-                text = text[end:]
-                events = message["data"]["events"] if message["type"] == "batch" else [message]
-                for event in events:
-                    self.take(event)
+        for text in self.wire.arrived(count):
+            message = json.loads(text)
+            for event in message["data"]["events"] if message["type"] == "batch" else [message]:
+                self.take(event)
         if self.wire.blocked:
             self.wire.drain()
 
@@ -166,6 +263,9 @@ operation = st.one_of(
 )
 
 
+@pytest.mark.parametrize(
+    "over", ["memory", pytest.param("socket", marks=pytest.mark.skipif(not AVAILABLE, reason="epoll is Linux's"))]
+)
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     operations=st.lists(operation, min_size=30, max_size=80),
@@ -174,21 +274,21 @@ operation = st.one_of(
     history=st.sampled_from([3, 30, 1000]),
 )
 def test_every_matching_event_is_delivered_named_or_given_up_openly(
-    operations: list[tuple[Any, ...]], where: dict[str, Any] | None, batch: Batch | None, history: int
+    over: str, operations: list[tuple[Any, ...]], where: dict[str, Any] | None, batch: Batch | None, history: int
 ) -> None:
     """The first promise of the design, over random lives of a connection."""
-    trio.run(live, operations, where, batch, history, clock=trio.testing.MockClock(autojump_threshold=0))
+    trio.run(live, over, operations, where, batch, history, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
 async def live(
-    operations: list[tuple[Any, ...]], where: dict[str, Any] | None, batch: Batch | None, history: int
+    over: str, operations: list[tuple[Any, ...]], where: dict[str, Any] | None, batch: Batch | None, history: int
 ) -> None:
     limits = Limits(lag_events=6, lag_bytes=2000, history_events=history)
     hub = Hub(limits=limits, namespaces={"keyed": Namespace(overflow=Overflow.CONFLATE)}, clock=trio.current_time)
     test = compile_filter(where, limits)
     async with trio.open_nursery() as nursery:
         await nursery.start(hub.run)
-        client = Client(hub, where, batch, limits)
+        client = Client(hub, where, batch, limits, over)
         client.matching = set()
         for name, *arguments in operations:
             if name == "publish":
@@ -218,9 +318,10 @@ async def live(
                 client.wire.capacity = arguments[0]
         await trio.sleep(1)
         client.wire.capacity = 2
-        while client.wire.in_flight or client.wire.blocked:
+        while not client.wire.settled:
             client.read(1)
             await trio.sleep(1)
+        client.wire.close()
         check(client)
         nursery.cancel_scope.cancel()
 
@@ -252,7 +353,7 @@ async def test_a_dropped_range_can_be_had_again_while_history_holds_it(autojump_
             await trio.testing.wait_all_tasks_blocked()
         wire.capacity = 100
         wire.drain()
-        messages = [json.loads(part) for data in wire.in_flight for part in split(data)]
+        messages = [json.loads(part) for part in wire.arrived(100)]
         notices = [message["data"] for message in messages if message["type"] == "dropped"]
         ranges = [
             Range(lane=LANES[span["lane"]], first=span["from"], last=span["to"])
@@ -268,12 +369,3 @@ async def test_a_dropped_range_can_be_had_again_while_history_holds_it(autojump_
         assert not repaired & delivered
         assert page.recovered
         nursery.cancel_scope.cancel()
-
-
-def split(data: bytes) -> list[str]:
-    text, parts = data.decode(), []
-    while text:
-        _, end = json.JSONDecoder().raw_decode(text)
-        parts.append(text[:end])
-        text = text[end:]
-    return parts
