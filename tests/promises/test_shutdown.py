@@ -2,30 +2,82 @@
 Promise: a server that is told to stop ends within its deadline, and every client hears why and when to come back.
 
 Whatever a client is at (idle, working, blocked, in its handshake, between two HTTP requests or inside of one), the
-server's `run` returns before `drain_seconds` and a moment are over, and nothing is left of it.
+server's `run` returns before `drain_seconds` are over, and nothing is left of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 import trio.testing
+from attrs import define
 
 import rtcore
 from rtcore.errors import ConnectionClosed
+from rtcore.server.incoming import Incoming
 from rtcore.server.server import Server
-from rtcore.testing import CloggedStream, TestClient, TestServer, open_test_hub, open_test_server
-from rtcore.transports.websocket_connection import WebSocketConnection
+from rtcore.testing import (
+    CloggedStream,
+    TestClient,
+    TestServer,
+    clogged_stream_pair,
+    open_test_hub,
+    open_test_server,
+)
+from rtcore.transports.websocket_connection import CUT_SECONDS, WebSocketConnection
+from rtcore.values.opcodes import Opcode
+
+
+def settings_of(drain: float, close: float) -> rtcore.Settings:
+    limits = rtcore.Limits(drain_seconds=drain, close_seconds=close, idle_seconds=0)
+    return rtcore.Settings(limits=limits, drain_jitter_seconds=3)
+
 
 DRAIN = 20.0
-SETTINGS = rtcore.Settings(
-    limits=rtcore.Limits(drain_seconds=DRAIN, close_seconds=5, idle_seconds=0), drain_jitter_seconds=3
-)
-CUT = 1.0
-"""What a connection that is cut may still take to send its close frame."""
+SETTINGS = settings_of(DRAIN, 5)
+
+
+@define
+class WithoutHalves(trio.abc.Stream):
+    """A stream that cannot end one of its sides alone, as TLS in Trio cannot."""
+
+    stream: trio.abc.Stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+
+class SecureServer(TestServer):
+    """Its clients come as TLS's do: no halves, and a buffer in front of the stream."""
+
+    def open_stream(self, *, address: str = "127.0.0.1", port: int = 50000, secure: bool = True) -> CloggedStream:
+        client, served = clogged_stream_pair()
+        self._clients.append(client)
+        self.server.accept(Incoming(stream=WithoutHalves(served), client=(address, port), secure=secure))
+        return client
+
+
+@asynccontextmanager
+async def open_server(settings: rtcore.Settings, kind: type[TestServer]) -> AsyncGenerator[TestServer]:
+    """A server with an endpoint whose handler is away for an hour; the block ends once the server has."""
+    async with open_test_hub(limits=settings.limits) as hub, trio.open_nursery() as nursery:
+        server = kind(Server(hub, settings, endpoints={"/work": work}))
+        await nursery.start(server.run)
+        yield server
+        await server.ended.wait()
 
 Ending = Callable[[TestServer], Awaitable[Callable[[], Awaitable[str]]]]
 """Brings a client into a state; returns what waits for its end and says how it ended."""
@@ -61,8 +113,22 @@ async def blocked(server: TestServer) -> Callable[[], Awaitable[str]]:
     client = await server.connect()
     await client.request("subscribe", {"channels": ["tasks"]})
     client.stream.clog(10)  # type: ignore[attr-defined]  # a CloggedStream
-    server.hub.publish("tasks", "x", "x" * 10_000)
+    server.hub.publish("tasks", "x", "x" * 600_000)  # more than fits into any buffer before the stream
+    return cut(client)
 
+
+async def parting(server: TestServer) -> Callable[[], Awaitable[str]]:
+    """Has said its own good-bye just before, and takes nothing: what it is owed has `close_seconds` to leave."""
+    client = await server.connect()
+    await client.request("subscribe", {"channels": ["tasks"]})
+    client.stream.clog(10)  # type: ignore[attr-defined]  # a CloggedStream
+    server.hub.publish("tasks", "x", "x" * 600_000)
+    await trio.testing.wait_all_tasks_blocked()
+    await client.send_frame(Opcode.CLOSE, b"\x03\xe8")
+    return cut(client)
+
+
+def cut(client: TestClient) -> Callable[[], Awaitable[str]]:
     async def wait() -> str:
         with pytest.raises((AssertionError, ConnectionClosed)):  # the end comes inside of a frame
             await client.receive_message()
@@ -78,12 +144,15 @@ async def blocked_for_a_while(server: TestServer) -> Callable[[], Awaitable[str]
     stream = client.stream
     assert isinstance(stream, CloggedStream)
     stream.clog(10)
-    server.hub.publish("tasks", "x", "x" * 10_000)
+    server.hub.publish("tasks", "x", "x" * 600_000)  # more than fits into any buffer before the stream
 
     async def wait() -> str:
         await trio.sleep(4)
         stream.unclog()
-        return str((await client.receive_close()).code)
+        try:
+            return str((await client.receive_close()).code)
+        except AssertionError:  # it came too late: the end lies inside of a frame
+            return "cut"
 
     return wait
 
@@ -159,53 +228,77 @@ STATES: list[tuple[Ending, str]] = [
     (working, "1012"),
     (blocked, "cut"),
     (blocked_for_a_while, "1012"),
+    (parting, "cut"),
     (deaf, "1012"),
     (in_handshake, "cut"),
     (http_idle, "ended"),
     (http_busy, "200"),
 ]
+AT_ONCE = dict(STATES) | {blocked_for_a_while: "cut", http_busy: "cut"}
+"""How they end where there is no time to wait for anybody."""
+KINDS = pytest.mark.parametrize("kind", [TestServer, SecureServer], ids=["plain", "secure"])
 
 
+async def run_to_the_end(server: TestServer, waits: list[tuple[Callable[[], Awaitable[str]], str]]) -> float:
+    """Drain; returns the seconds until `Server.run` returned, once every client has ended as it should."""
+    await trio.testing.wait_all_tasks_blocked()
+    server.server.drain()
+    began = trio.current_time()
+    endings: list[tuple[str, str]] = []
+
+    async def note(wait: Callable[[], Awaitable[str]], ending: str) -> None:
+        endings.append((await wait(), ending))
+
+    async with trio.open_nursery() as nursery:
+        for wait, ending in waits:
+            nursery.start_soon(note, wait, ending)
+        await server.ended.wait()
+        seconds = trio.current_time() - began
+    assert all(got == expected for got, expected in endings), endings
+    assert server.server.pool.statistics().active == 0
+    return seconds
+
+
+@KINDS
+@pytest.mark.parametrize(("drain", "close"), [(DRAIN, 5), (8, 10)])
 @pytest.mark.parametrize(("state", "ending"), STATES, ids=lambda value: getattr(value, "__name__", str(value)))
 async def test_client_hears_why_and_the_server_ends_in_time(
-    autojump_clock: trio.testing.MockClock, state: Ending, ending: str
+    autojump_clock: trio.testing.MockClock,
+    state: Ending,
+    ending: str,
+    drain: float,
+    close: float,
+    kind: type[TestServer],
 ) -> None:
-    async with open_test_server(SETTINGS, endpoints={"/work": work}) as server:
-        wait = await state(server)
-        await trio.testing.wait_all_tasks_blocked()
-        server.server.drain()
-        began = trio.current_time()
-        async with trio.open_nursery() as nursery:
-
-            async def check() -> None:
-                assert await wait() == ending
-
-            nursery.start_soon(check)
-            await server.ended.wait()
-            assert trio.current_time() - began <= DRAIN + CUT
-        assert server.server.pool.statistics().active == 0
+    """Whatever the client does, also where it might take longer over its good-bye than the server has."""
+    async with open_server(settings_of(drain, close), kind) as server:
+        assert await run_to_the_end(server, [(await state(server), ending)]) <= drain
 
 
-async def test_all_of_them_at_once(autojump_clock: trio.testing.MockClock) -> None:
-    """None holds another up, and nothing is left but the hub."""
-    async with open_test_server(SETTINGS, endpoints={"/work": work}) as server:
+@KINDS
+@pytest.mark.parametrize("drain", [0, 0.5, CUT_SECONDS])
+@pytest.mark.parametrize("state", AT_ONCE, ids=lambda state: state.__name__)
+async def test_without_time_everybody_is_told_and_cut_at_once(
+    autojump_clock: trio.testing.MockClock, state: Ending, drain: float, kind: type[TestServer]
+) -> None:
+    """`drain_seconds` shorter than a cut takes are exceeded by no more than that, and nobody goes without a code."""
+    async with open_server(settings_of(drain, 10), kind) as server:
+        assert await run_to_the_end(server, [(await state(server), AT_ONCE[state])]) <= CUT_SECONDS
+
+
+@KINDS
+@pytest.mark.parametrize("drain", [DRAIN, 2])
+async def test_all_of_them_at_once(
+    autojump_clock: trio.testing.MockClock, drain: float, kind: type[TestServer]
+) -> None:
+    """None holds another up, and nothing is left but the hub; every close is told, also where little time is left."""
+    async with open_server(settings_of(drain, 5), kind) as server:
         await trio.testing.wait_all_tasks_blocked()
         timers = server.hub.statistics().timers
-        waits = [(await state(server), ending) for state, ending in STATES for _ in range(5)]
-        await trio.testing.wait_all_tasks_blocked()
-        server.server.drain()
-        began = trio.current_time()
-        endings: list[tuple[str, str]] = []
-
-        async def note(wait: Callable[[], Awaitable[str]], ending: str) -> None:
-            endings.append((await wait(), ending))
-
-        async with trio.open_nursery() as nursery:
-            for wait, ending in waits:
-                nursery.start_soon(note, wait, ending)
-            await server.ended.wait()
-            assert trio.current_time() - began <= DRAIN + CUT
-        assert all(got == expected for got, expected in endings), endings
+        endings = STATES if drain == DRAIN else list(AT_ONCE.items())
+        waits = [(await state(server), ending) for state, ending in endings for _ in range(5)]
+        waits += [(await idle(server), "1012") for _ in range(600)]
+        assert await run_to_the_end(server, waits) <= drain
         figures = server.hub.statistics()
         assert (figures.subscribers, figures.views, figures.timers) == (0, 0, timers)
 
@@ -269,11 +362,12 @@ async def test_cancelled_server_says_good_bye_at_once(autojump_clock: trio.testi
             client = await server.connect()
             slow = await server.connect()
             slow.stream.clog()  # type: ignore[attr-defined]  # a CloggedStream
+            await parting(server)
             clients.start_soon(expect_close, client, rtcore.CloseCode.GOING_AWAY)
             await trio.testing.wait_all_tasks_blocked()
             began = trio.current_time()
             nursery.cancel_scope.cancel()
-        assert trio.current_time() - began <= CUT
+        assert trio.current_time() - began <= CUT_SECONDS
         assert server.server.pool.statistics().active == 0
 
 

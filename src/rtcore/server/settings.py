@@ -219,7 +219,7 @@ class Settings:
     drain_jitter_seconds: float = field(default=5.0, validator=number())
     """Longest time over which a server that stops spreads its close frames, so that not all clients come back at once.
 
-    Never more than `limits.drain_seconds`, nor more than one second for 200 connections asks for.
+    It ends 1.5 s before `limits.drain_seconds` do, and is no longer than one second for 200 connections asks for.
     """
     drain_close_code: int = field(default=1012, validator=_CLOSE_CODE)
     """Close code of a server that stops. 1012: service restart."""

@@ -32,11 +32,16 @@ from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
 
-__all__ = ["WebSocketConnection"]
+__all__ = ["CUT_SECONDS", "WebSocketConnection"]
 
 logger = logging.getLogger("rtcore.connection")
 
-_CUT_SECONDS: Final = 1.0  # a connection that is cancelled still gets its close frame out, if that takes no longer
+CUT_SECONDS: Final = 1.0
+"""A connection that is cancelled still gets its close frame out, if that takes no longer."""
+
+
+def _cancelled() -> bool:
+    return trio.current_effective_deadline() == -math.inf
 
 
 _PORTION_BYTES: Final = 64 * 1024
@@ -149,7 +154,7 @@ class WebSocketConnection(WebSocketReceiver):
         Cancelled, the close frame still leaves, if that takes no longer than a second.
         """
         # One function, since each frame of an idle connection's task is a quarter of a KiB.
-        patience = _CUT_SECONDS
+        patience = CUT_SECONDS
         try:
             with trio.CancelScope() as self._scope:
                 self._timer = self._hub.timeouts.call_at(self.timers.next(), self._on_timer)
@@ -196,19 +201,24 @@ class WebSocketConnection(WebSocketReceiver):
             lifetime.closed(self)
 
     def _patience(self) -> float:
-        return _CUT_SECONDS if trio.current_effective_deadline() == -math.inf else self.limits.close_seconds
+        return CUT_SECONDS if _cancelled() else self.limits.close_seconds
 
     async def _finish(self, patience: float) -> None:
-        self.close(CloseCode.NORMAL if patience > _CUT_SECONDS else CloseCode.GOING_AWAY)
+        self.close(CloseCode.NORMAL if patience > CUT_SECONDS else CloseCode.GOING_AWAY)
         self._hub.detach(self)
-        with trio.move_on_after(patience, shield=True) as scope:
-            await self._leave_politely(scope)
-        self._gone = True
-        if self._timer is not None:
-            self._timer.cancel()
-        self._transport.abort()
-        with trio.move_on_after(_CUT_SECONDS, shield=True):
-            await self._transport.aclose()
+        try:
+            with trio.move_on_after(patience) as scope:
+                await self._leave_politely(scope)
+        finally:
+            if _cancelled():  # before, or while it was leaving
+                with trio.move_on_after(CUT_SECONDS, shield=True) as scope:
+                    await self._leave_politely(scope)
+            self._gone = True
+            if self._timer is not None:
+                self._timer.cancel()
+            self._transport.abort()
+            with trio.move_on_after(CUT_SECONDS, shield=True):
+                await self._transport.aclose()
 
     async def _leave_politely(self, scope: trio.CancelScope) -> None:
         """Let the close frame leave and wait for the peer's end; what else comes is read and thrown away."""
@@ -226,7 +236,7 @@ class WebSocketConnection(WebSocketReceiver):
             if self._state.closed and not await self._say_goodbye():
                 if self._state.close_received:
                     return  # both have said everything
-                scope.deadline = min(scope.deadline, trio.current_time() + _CUT_SECONDS)
+                scope.deadline = min(scope.deadline, trio.current_time() + CUT_SECONDS)
             if self._end_of_stream or self._gone:
                 return
             # A socket closed with bytes unread takes back what it sent last, the close frame included.

@@ -131,7 +131,7 @@ class Limits:
     idempotency_seconds: float = _limit(86_400.0, above=0)
     """How long an idempotency key is remembered."""
     drain_seconds: float = _limit(30.0)
-    """From SIGTERM to the end of the last connection."""
+    """From SIGTERM to the server's end; who is left 1.5 s before is cut. Below 1.5: all at once, within a second."""
     output_line_bytes: int = _limit(16 * 1024, at_least=64)
     """Longest piece of a process's output in one `tool.output` event."""
     output_buffer_bytes: int = _limit(64 * 1024, at_least=1024)
