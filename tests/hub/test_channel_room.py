@@ -14,6 +14,10 @@ from rtcore.values.limits import Limits
 LIMITS = Limits(channels=4, unpublished_channels=2)
 
 
+def names(hub: Hub) -> list[str]:
+    return [channel.name for channel in hub.channels()]
+
+
 async def test_names_without_an_event_leave_room_for_publishers(talk: Any) -> None:
     client = talk(limits=LIMITS)
     client.hub.publish("tasks", "t", 1)
@@ -48,3 +52,40 @@ async def test_publications_that_fail_leave_no_name_for_ever(open_hub: Callable[
             hub.publish(f"{number}", "t", float("nan"))
     async with hub.subscribe("a", "b"):
         pass
+
+
+async def test_names_without_an_event_push_no_history_out(open_hub: Callable[..., Hub]) -> None:
+    """The bound of published channels is reached, nobody reads them, and a reader names all that it may."""
+    hub = open_hub(limits=Limits(channels=2, unpublished_channels=5))
+    hub.publish("tasks", "t", 1)
+    hub.publish("tools", "t", 1)
+    async with hub.subscribe(*(f"made-up.{number}" for number in range(5))):
+        assert [len(hub.history(name).events) for name in ("tasks", "tools")] == [1, 1]
+        assert hub.statistics().channels == 7
+        assert names(hub)[-2:] == ["tasks", "tools"]
+    assert hub.statistics().channels == 2
+
+
+async def test_first_event_takes_the_place_of_the_least_recently_published_that_nobody_reads(
+    open_hub: Callable[..., Hub],
+) -> None:
+    hub = open_hub(limits=Limits(channels=3, unpublished_channels=5))
+    async with hub.subscribe("read", "wanted"):
+        for name in ("read", "old", "new", "wanted"):
+            hub.publish(name, "t", 1)
+        assert names(hub) == ["read", "new", "wanted"]
+        hub.publish("new", "t", 2)
+        hub.publish("another", "t", 1)
+        assert names(hub) == ["read", "wanted", "another"]
+
+
+async def test_publication_without_room_leaves_the_subscription_as_it_was(open_hub: Callable[..., Hub]) -> None:
+    hub = open_hub(limits=Limits(channels=1, unpublished_channels=5))
+    async with hub.subscribe("wanted") as events:
+        async with hub.subscribe("tasks"):
+            hub.publish("tasks", "t", 1)
+            with pytest.raises(RequestError, match="channels=1, each with subscribers"):
+                hub.publish("wanted", "t", 1)
+        hub.publish("wanted", "t", 2)
+        hub.broadcaster.flush()
+        assert (await anext(events)).data == 2

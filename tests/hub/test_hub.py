@@ -27,6 +27,7 @@ async def test_at_its_limit_the_hub_forgets_the_channel_that_was_idle_longest(op
     """A name that comes back is a new stream: an old position must not be taken for one of it."""
     hub = open_hub(limits=Limits(channels=3))
     async with hub.subscribe("watched"):
+        hub.publish("watched", "t", 1)
         first = hub.publish("a", "t", 1)
         hub.publish("b", "t", 1)
         hub.publish("a", "t", 2)
@@ -40,15 +41,20 @@ async def test_at_its_limit_the_hub_forgets_the_channel_that_was_idle_longest(op
 
 
 async def test_a_hub_full_of_watched_channels_refuses_another(open_hub: OpenHub) -> None:
-    hub = open_hub(limits=Limits(channels=2))
-    async with hub.subscribe("a", "b"):
-        for attempt in (lambda: hub.publish("c", "t", 1), lambda: hub.attach_cursor(subscription, "c")):
-            async with hub.subscribe("a") as subscription:
-                with pytest.raises(RequestError, match="channels=2") as refused:
-                    attempt()
-                assert refused.value.code is ErrorCode.TOO_MANY_CHANNELS
+    """Each pool by its own bound: channels with an event, and names without."""
+    hub = open_hub(limits=Limits(channels=2, unpublished_channels=1))
+    hub.publish("a", "t", 1)
+    hub.publish("b", "t", 1)
+    async with hub.subscribe("a", "b") as subscription:
+        hub.attach_cursor(subscription, "c")
+        with pytest.raises(RequestError, match="limit of channels=2") as refused:
+            hub.publish("c", "t", 1)
+        assert refused.value.code is ErrorCode.TOO_MANY_CHANNELS
+        with pytest.raises(RequestError, match="limit of unpublished_channels=1") as refused:
+            hub.attach_cursor(subscription, "d")
+        assert refused.value.code is ErrorCode.TOO_MANY_CHANNELS
         hub.publish("a", "t", 1)
-        assert sorted(names(hub)) == ["a", "b"]
+        assert sorted(names(hub)) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

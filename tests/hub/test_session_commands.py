@@ -44,7 +44,7 @@ async def test_subscription_to_many_is_all_or_nothing(talk: Any) -> None:
 
 
 async def test_want_of_room_in_the_hub_takes_the_new_ones_back(talk: Any) -> None:
-    client = talk(limits=Limits(channels=2))
+    client = talk(limits=Limits(unpublished_channels=2))
     await client.say("subscribe", {"channels": ["a"], "where": {"x": 1}})
     error = await client.refused("subscribe", {"channels": ["a", "b", "c"], "where": {"x": 2}})
     assert error["code"] == "limit.too_many_channels"

@@ -8,7 +8,6 @@ from the thread of its Trio run; other threads go through `trio.from_thread`.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -18,6 +17,7 @@ from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.hub.access import AccessRules
 from rtcore.hub.broadcaster import Broadcaster
 from rtcore.hub.channel import Channel
+from rtcore.hub.channel_register import ChannelRegister
 from rtcore.hub.counters import Counters
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.hub.latency import LatencyHistogram
@@ -68,8 +68,7 @@ class Hub:
         self.counters = Counters(latency=LatencyHistogram(maximum_types=self.limits.event_types))
         self.timeouts = TimeoutWatcher()
         self.broadcaster = Broadcaster(self.timeouts, self.counters, clock, self.limits.write_bytes)
-        self._channels: OrderedDict[str, Channel] = OrderedDict()
-        self._unpublished = 0  # channels that somebody subscribed to and nobody ever published on
+        self._channels = ChannelRegister(self.limits)
         self._subscribers: dict[Subscriber, None] = {}
         self._room = trio.lowlevel.ParkingLot()
         self._closed = False
@@ -116,9 +115,7 @@ class Hub:
                 f"event of {len(event.body)} bytes exceeds message_bytes={self.limits.message_bytes}",
                 field="data",
             )
-        self._keep(there)  # only now: what is refused must leave nothing behind
-        self._channels.move_to_end(channel)
-        self._unpublished -= offset == 1
+        self._channels.keep_for_publisher(there)  # only now: what is refused must leave nothing behind
         self.counters.published += 1
         self.counters.count_type(type, self.limits.event_types)
         return outcome_of(event, there.append(event, self.broadcaster.appended))
@@ -214,12 +211,8 @@ class Hub:
             HubClosed: If the hub has ended.
         """
         self._check_open()
-        if channel not in self._channels and self._unpublished >= self.limits.unpublished_channels:
-            # Whoever may only read could otherwise name so many that no publisher finds a place.
-            limit = f"unpublished_channels={self.limits.unpublished_channels}"
-            raise RequestError(ErrorCode.TOO_MANY_CHANNELS, f"the hub holds its limit of {limit}")
         there = self._find(channel)
-        self._keep(there)
+        self._channels.keep_for_subscriber(there)
         there.log.expire(self.clock())
         held = subscriber.cursors.get(channel)
         if held is not None and since is None:
@@ -249,8 +242,7 @@ class Hub:
         self.broadcaster.retire(cursor.view)
         if not subscriber.cursors:
             self._subscribers.pop(subscriber, None)
-        if there.idle and not len(there.log):
-            self._forget(channel)
+        self._channels.release(there)
         self.made_room()
         return True
 
@@ -315,11 +307,11 @@ class Hub:
 
     def statistics(self) -> HubStatistics:
         """A snapshot of the hub."""
-        return collect_statistics(self.counters, self._channels.values(), self._subscribers, timers=len(self.timeouts))
+        return collect_statistics(self.counters, list(self._channels), self._subscribers, timers=len(self.timeouts))
 
     def channels(self) -> list[ChannelStatistics]:
-        """A snapshot of each channel, least recently published first."""
-        return [channel_statistics(there) for there in self._channels.values()]
+        """A snapshot of each channel: those without an event first, then the least recently published."""
+        return [channel_statistics(there) for there in self._channels]
 
     # Running
 
@@ -348,15 +340,6 @@ class Hub:
     def _find(self, name: str) -> Channel:
         return self._channels.get(name) or self._new_channel(name)
 
-    def _keep(self, there: Channel) -> None:
-        if there.name not in self._channels:
-            self._make_place()
-            self._channels[there.name] = there
-            self._unpublished += 1
-
-    def _forget(self, name: str) -> None:
-        self._unpublished -= not self._channels.pop(name).log.newest
-
     def _new_channel(self, name: str) -> Channel:
         try:
             check_channel_name(name)
@@ -366,14 +349,3 @@ class Hub:
 
     def _namespace(self, channel: str) -> Namespace:
         return self.namespaces.get(namespace_of(channel), _DEFAULT_NAMESPACE)
-
-    def _make_place(self) -> None:
-        if len(self._channels) < self.limits.channels:
-            return
-        idle = next((name for name, there in self._channels.items() if there.idle), None)
-        if idle is None:
-            raise RequestError(
-                ErrorCode.TOO_MANY_CHANNELS, f"the hub holds its limit of channels={self.limits.channels}"
-            )
-        # Its history goes with it; a later channel of this name has a new epoch, so that nobody mistakes the two.
-        self._forget(idle)

@@ -45,9 +45,9 @@ class Limits:
     channels_per_connection: int = _limit(128, at_least=1)
     """Most subscriptions of one connection."""
     channels: int = _limit(10_000, at_least=1)
-    """Most channels of one hub that hold history or have subscribers; each costs about 3 KiB and its history."""
+    """Most channels that had an event, about 3 KiB each and its history; for the next, the oldest idle one goes."""
     unpublished_channels: int = _limit(5_000, at_least=1)
-    """Most of these that have subscribers but never had an event, so that readers leave room for publishers."""
+    """Most channels beside these that have subscribers and never had an event; they push no history out."""
     json_depth: int = _limit(64, at_least=1)
     """Deepest nesting of a JSON message, so that no walk over it can exhaust the stack."""
     messages_per_second: float = _limit(100.0, above=0)
