@@ -236,3 +236,11 @@ def test_drops_behind_a_replay_do_not_grow_the_queues() -> None:
     loss = lagging.cursor.loss
     assert loss is not None
     assert loss.count == 9_995
+
+
+def test_event_that_may_not_be_lost_stays_and_says_so() -> None:
+    """The caller disconnects: see `Subscriber`."""
+    lagging = Lagging(events=2, overflow=Overflow.DISCONNECT)
+    assert [lagging.add() for _ in range(4)] == [0, 0, 0, 0]
+    assert (lagging.backlog.over, lagging.backlog.events) == (True, 4)
+    assert lagging.lost() == []

@@ -13,17 +13,21 @@ import trio
 import trio.testing
 
 import rtcore
-from rtcore.testing import CloggedStream, TestClient, TestServer, open_test_server
+from rtcore.testing import CloggedStream, TestClient, TestServer, mask_frame, open_test_server
+from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.channels import Namespace, Overflow
 from rtcore.values.events import Lane
+from rtcore.values.opcodes import Opcode
 
 NAMESPACES = {rule.value.replace("_", "-"): Namespace(overflow=rule) for rule in Overflow}
 
 
-async def clogged(server: TestServer, channel: str = "tasks", **more: Any) -> tuple[TestClient, CloggedStream]:
+async def clogged(
+    server: TestServer, channel: str = "tasks", *others: str, **more: Any
+) -> tuple[TestClient, CloggedStream]:
     """A subscriber that takes ten bytes more and then none; one event is on its way to it, and was cut short."""
     client = await server.connect()
-    await client.request("subscribe", {"channels": [channel], **more})
+    await client.request("subscribe", {"channels": [channel, *others], **more})
     stream = client.stream
     assert isinstance(stream, CloggedStream)
     stream.clog(10)
@@ -159,6 +163,92 @@ async def test_channel_may_rather_lose_the_subscriber(autojump_clock: trio.testi
         assert (closed.code, server.hub.statistics().disconnected_slow) == (rtcore.CloseCode.SLOW_CONSUMER, 1)
 
 
+async def test_burst_that_has_no_room_disconnects_too(autojump_clock: trio.testing.MockClock) -> None:
+    """Published in one tick, before the subscriber is known to be slow: nothing of such a channel is ever dropped."""
+    settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
+    async with open_test_server(settings) as server:
+        client = await server.connect()
+        await client.request("subscribe", {"channels": ["disconnect"]})
+        client.stream.clog(10)  # type: ignore[attr-defined]  # a CloggedStream
+        for number in range(20):
+            server.hub.publish("disconnect", "x", {"number": number, "pad": "x" * 30_000})
+        await trio.testing.wait_all_tasks_blocked()
+        figures = server.hub.statistics()
+        assert (figures.dropped, figures.disconnected_slow, figures.subscribers) == (0, 1, 0)
+        client.stream.unclog()  # type: ignore[attr-defined]  # a CloggedStream
+        assert (await client.receive_close()).code == rtcore.CloseCode.SLOW_CONSUMER
+
+
+@pytest.mark.parametrize(("lane", "dropped"), [(Lane.LOW, 4), (Lane.NORMAL, 0)])
+async def test_other_channels_push_nothing_out_that_may_not_be_lost(
+    autojump_clock: trio.testing.MockClock, lane: Lane, dropped: int
+) -> None:
+    """One backlog for all channels: the low lane of others goes first; what would go next ends the connection."""
+    settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
+    async with open_test_server(settings) as server:
+        client, stream = await clogged(server, "tasks", "disconnect")
+        server.hub.publish("disconnect", "kept", {})
+        for _ in range(6):
+            server.hub.publish("tasks", "other", {}, lane=lane)
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.hub.statistics().dropped == dropped
+        stream.unclog()
+        if dropped:
+            assert [(await client.receive())["type"] for _ in range(3)] == ["first", "dropped", "kept"]
+        else:
+            assert (await client.receive_close()).code == rtcore.CloseCode.SLOW_CONSUMER
+        assert server.hub.statistics().disconnected_slow == (not dropped)
+
+
+async def test_command_that_finds_no_room_ends_the_connection_and_nothing_else(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What waits in an open window leaves before its filter changes; when that disconnects, no channel is left."""
+    settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
+    async with open_test_server(settings) as server:
+        client = await server.connect()
+        batch = {"events": 100, "seconds": 10}
+        await client.request("subscribe", {"channels": ["disconnect", "disconnect:2"], "batch": batch})
+        for channel in ("disconnect", "disconnect:2"):
+            for _ in range(20):
+                server.hub.publish(channel, "x", "x" * 2_000)
+        client.stream.clog(10)  # type: ignore[attr-defined]  # a CloggedStream
+        await client.send_json({"type": "set_filters", "data": {"where": {"x": 1}}})
+        await trio.testing.wait_all_tasks_blocked()
+        assert (server.hub.statistics().dropped, server.hub.statistics().disconnected_slow) == (0, 1)
+        client.stream.unclog()  # type: ignore[attr-defined]  # a CloggedStream
+        assert (await client.receive_close()).code == rtcore.CloseCode.SLOW_CONSUMER
+        assert not caplog.records, "no handler failed"
+
+
+async def test_one_that_is_closing_and_has_no_room_holds_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """It has broken the protocol, and its handler is still at the messages before: what comes has no bound but this."""
+    settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
+    handed: list[WebSocketConnection] = []
+
+    async def read_slowly(connection: WebSocketConnection) -> None:
+        for channel in ("disconnect", "tasks"):
+            server.hub.attach_cursor(connection, channel)
+        handed.append(connection)
+        await connection.receive()
+        await trio.sleep(10)
+
+    async with open_test_server(settings, endpoints={"/slow": read_slowly}) as server:
+        client = await server.connect("/slow")
+        client.stream.clog(10)  # type: ignore[attr-defined]  # a CloggedStream
+        server.hub.publish("tasks", "x", {})
+        await trio.testing.wait_all_tasks_blocked()
+        await client.send_raw(mask_frame(Opcode.TEXT, b"hello") + b"\xff" * 14)
+        await trio.testing.wait_all_tasks_blocked()
+        server.hub.publish("disconnect", "x", {})
+        for _ in range(10):
+            server.hub.publish("tasks", "x", {})
+            await trio.testing.wait_all_tasks_blocked()
+        (connection,) = handed
+        assert connection.ended is None, "its last word comes after the messages"
+        assert connection.statistics().backlog_events == 0
+
+
 async def test_channel_may_rather_wait(autojump_clock: trio.testing.MockClock) -> None:
     """Nothing is dropped: the publisher goes on when the subscriber does, or when it is closed."""
     settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3, slow_consumer_seconds=30), namespaces=NAMESPACES)
@@ -209,3 +299,20 @@ async def test_reader_in_this_process_is_bounded_and_told_too(autojump_clock: tr
         assert isinstance(notice.data, dict)
         assert (notice.type, notice.data["count"]) == ("dropped", 15)
         assert [(await anext(events)).data for _ in range(5)] == [{"number": number} for number in range(15, 20)]
+
+
+async def test_reader_in_this_process_loses_its_subscription_to_a_burst_and_resumes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_test_server(rtcore.Settings(namespaces=NAMESPACES)) as server:
+        hub = server.hub
+        async with hub.subscribe("disconnect", lag_events=5) as events:
+            for number in range(20):
+                hub.publish("disconnect", "x", number)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(rtcore.HubClosed):
+                await anext(events)
+            since = rtcore.from_position(events.positions["disconnect"])
+        assert (hub.statistics().dropped, hub.statistics().disconnected_slow) == (0, 1)
+        async with hub.subscribe("disconnect", since=since) as events:
+            assert [(await anext(events)).data for _ in range(20)] == list(range(20))

@@ -71,6 +71,11 @@ class Backlog:
         """Whether one more live event would push another out."""
         return self.events >= self.maximum_events or self.bytes >= self.maximum_bytes
 
+    @property
+    def over(self) -> bool:
+        """Whether more live events wait than may: so much is left where `shrink` may not drop."""
+        return self.events > self.maximum_events or (self.bytes > self.maximum_bytes and self.events > 1)
+
     def append(self, cursor: Cursor, entry: Entry, *, replayed: bool = False) -> None:
         """
         Let an event wait; `shrink` afterwards keeps the bounds.
@@ -101,14 +106,20 @@ class Backlog:
             self._compact()
 
     def shrink(self) -> int:
-        """Drop until the bounds hold; returns how many events were dropped, each noted at its cursor."""
+        """
+        Drop until the bounds hold; returns how many events were dropped, each noted at its cursor.
+
+        It stops at an event whose channel would rather lose the subscriber than the event.
+        """
         dropped = 0
         if not self._lanes:
             return dropped
-        while self.events > self.maximum_events or (self.bytes > self.maximum_bytes and self.events > 1):
+        while self.over:
             victim = self._oldest_live(self._lanes[Lane.LOW]) or min(
                 filter(None, map(self._oldest_live, self._lanes)), key=lambda waiting: waiting.sequence
             )
+            if victim.cursor.overflow is Overflow.DISCONNECT:
+                break
             self._remove(victim)
             loss = victim.cursor.loss
             if loss is None:

@@ -253,8 +253,10 @@ class Hub:
         self.broadcaster.unmark(subscriber)
 
     def replace_filter(self, subscriber: Subscriber, channel: str, where: Filter) -> None:
-        """Give a subscription another filter where it stands."""
-        cursor = subscriber.cursors[channel]
+        """Give a subscription another filter where it stands; nothing, where it has ended with its subscriber."""
+        cursor = subscriber.cursors.get(channel)
+        if cursor is None:  # what leaves below may be more than there is room for, and the rule to disconnect
+            return
         self._channels[channel].move(cursor, where, cursor.batch)
         self.broadcaster.retire(cursor.view)
         subscriber.flush()  # what the old filter let pass leaves before the reply that it is gone

@@ -146,7 +146,7 @@ class Subscriber(ABC):
 
     @abstractmethod
     def overflowed(self) -> None:
-        """It has no room left, and its channel's rule is to disconnect it."""
+        """A channel's rule is to disconnect it when it has no room left, and that is so: afterwards nothing waits."""
 
     def queue(self, cursor: Cursor, entry: Entry) -> int:
         """Let a new event wait for a cursor that is behind; returns how many events had to be dropped for it."""
@@ -190,6 +190,9 @@ class Subscriber(ABC):
         dropped = self.backlog.shrink()
         self.dropped += dropped
         self.counters.dropped += dropped
+        if self.backlog.over:  # what would go next may not: its channel would rather lose the subscriber
+            self.overflowed()
+            return dropped + 1
         return dropped
 
     def take(self, maximum_bytes: int) -> bytes:

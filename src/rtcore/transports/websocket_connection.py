@@ -131,6 +131,7 @@ class WebSocketConnection(WebSocketReceiver):
         """Close a subscriber whose channel would rather lose it than an event."""
         self.counters.disconnected_slow += 1
         self.close(CloseCode.SLOW_CONSUMER, "slow consumer: no room left")
+        self._hub.detach(self)  # also where it is closing already, and `close` does nothing more
 
     def _begin_closing(self) -> None:
         self._hub.detach(self)

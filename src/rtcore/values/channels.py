@@ -48,7 +48,7 @@ class Overflow(Enum):
     CONFLATE = "conflate"
     """A newer event with the same key takes the place of one still waiting, then as `DROP_OLDEST`."""
     DISCONNECT = "disconnect"
-    """The subscriber is closed as a slow consumer, and resumes when it comes back."""
+    """The subscriber is closed as a slow consumer before an event is dropped, and resumes when it comes back."""
 
 
 class Scope(Enum):
