@@ -229,3 +229,18 @@ def test_a_view_for_this_process_has_no_wire_form() -> None:
     view = View("c", stream.log, MATCH_ALL, None, None, lambda: 0.0)
     with pytest.raises(AssertionError, match="no wire form"):
         view.wire(b"{}")
+
+
+def test_snapshot_tells_what_is_held_and_what_waits_for_its_window() -> None:
+    stream = Stream(batch=Batch(events=10, seconds=1.0), where={"x": 1}, history=3)
+    stream.add(4, data={"x": 1})
+    stream.view.close_window()
+    stream.view.settle()
+    newest = stream.add(2, data={"x": 1})
+    stream.add(1, data={"x": 2})
+    figures = stream.view.statistics()
+    assert (figures.channel, figures.filtered, figures.batch) == ("c", True, stream.batch)
+    assert (figures.subscribers, figures.behind) == (0, 0)
+    assert (figures.events, figures.pending_events) == (3, 2)
+    assert figures.bytes == 3 * len(newest.body)
+    assert not Stream().view.statistics().filtered

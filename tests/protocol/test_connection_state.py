@@ -287,3 +287,19 @@ def test_no_bytes_raise_anything() -> None:
         state.take_control()
         assert state.closed is any(last)
     assert 500 < failed < 3000
+
+
+def test_snapshot_tells_of_control_frames_and_of_the_closing() -> None:
+    state = make_state(compression=True)
+    state.receive_data(frame(PING, b"1") + frame(PING, b"2") + frame(PONG) + frame(TEXT, b"not one of them"))
+    figures = state.statistics()
+    assert (figures.pings_received, figures.pongs_received, figures.control_pending) == (2, 1, True)
+    assert (figures.window_bits, figures.close_code, figures.closed) == (15, None, False)
+    state.receive_data(frame(CLOSE, (1001).to_bytes(2, "big") + b"bye"))
+    figures = state.statistics()
+    assert (figures.close_received, figures.close_sent, figures.closed) == (True, True, False), "our answer waits"
+    state.take_control()
+    figures = state.statistics()
+    assert (figures.close_code, figures.close_reason, figures.closed) == (1001, "bye", True)
+    assert not figures.control_pending
+    assert make_state().statistics().window_bits is None

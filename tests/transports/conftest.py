@@ -53,6 +53,10 @@ class RecordingTransport:
         return self.inner.slot
 
     @property
+    def bytes_sent(self) -> int:
+        return self.inner.bytes_sent
+
+    @property
     def sending(self) -> bool:
         return self.inner.sending
 

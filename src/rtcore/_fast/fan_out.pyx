@@ -216,6 +216,7 @@ cdef class FanOut:
                 attempt = _send_one(descriptor, start, length)
                 writes += 1
                 total += attempt.sent
+                states[place].bytes_sent += attempt.sent
                 if attempt.error != 0 or <size_t> attempt.sent < length:
                     failures[failed].state = states[place]
                     failures[failed].first_part = -1
@@ -295,6 +296,7 @@ cdef class FanOut:
                         attempt = _send_many(descriptor, pieces, count)
                     writes += 1
                     total += attempt.sent
+                    self._states[place].bytes_sent += attempt.sent
                     if attempt.error != 0 or <size_t> attempt.sent < length:
                         self._failures[failed].state = self._states[place]
                         self._failures[failed].first_part = began

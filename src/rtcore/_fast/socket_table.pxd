@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 cdef struct SlotState:
     # What a fan-out needs of a slot, in C, so that it can be read without the GIL.
     int descriptor
+    long long bytes_sent
     # Where the parts for this socket stand in the round of a FanOut: the round's number, the first part and the last.
     uint64_t round_number
     Py_ssize_t first_part

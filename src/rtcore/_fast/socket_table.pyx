@@ -235,11 +235,17 @@ cdef class SocketSlot:
 
     def __cinit__(self):
         self.state.descriptor = -1
+        self.state.bytes_sent = 0
         self.state.round_number = 0
         self.state.slot = <void *> self
 
     def __init__(self, table: SocketTable, descriptor: int, owner: SlotOwner) -> None:
         raise TypeError("slots are made by SocketTable.add")
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that the system took so far, of `send` and of fan-outs."""
+        return self.state.bytes_sent
 
     @property
     def descriptor(self) -> int:
@@ -261,6 +267,7 @@ cdef class SocketSlot:
                 break
         PyBuffer_Release(&view)
         if sent >= 0:
+            self.state.bytes_sent += sent
             return sent
         if number == EAGAIN:
             return 0

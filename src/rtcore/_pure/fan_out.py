@@ -132,6 +132,7 @@ class FanOut:
             sent, error = _attempt(slot.descriptor, some)
             self.writes += 1
             self.bytes_sent += sent
+            slot.bytes_sent += sent
             if error or sent < sum(map(len, some)):
                 failures.append((slot, _rest(pieces[start:], sent), error))
                 return

@@ -153,8 +153,10 @@ class SocketSlot:
     Once it is closed or detached, `descriptor` is -1, and every method does nothing or raises OSError.
     """
 
-    __slots__ = ("_table", "descriptor", "owner", "reading", "writing")
+    __slots__ = ("_table", "bytes_sent", "descriptor", "owner", "reading", "writing")
 
+    bytes_sent: int
+    """Bytes that the system took so far, of `send` and of fan-outs."""
     descriptor: int
     """The socket's number; -1 once this is no longer its slot."""
     owner: SlotOwner
@@ -166,6 +168,7 @@ class SocketSlot:
 
     def __init__(self, table: SocketTable, descriptor: int, owner: SlotOwner) -> None:
         self._table = table
+        self.bytes_sent = 0
         self.descriptor = descriptor
         self.owner = owner
         self.reading = False
@@ -182,9 +185,11 @@ class SocketSlot:
             OSError: If the connection is broken or the slot closed.
         """
         try:
-            return os.write(self.descriptor, data)
+            sent = os.write(self.descriptor, data)
         except BlockingIOError:
             return 0
+        self.bytes_sent += sent
+        return sent
 
     def watch_reading(self, wanted: bool) -> None:
         """Read from it, or let what comes wait in the system; idempotent."""

@@ -27,10 +27,13 @@ class ClientStatistics:
     """A snapshot."""
 
     state: ClientState
+    """Where it stands."""
     connections: int
     """Connections that were opened, the present one included."""
     messages_received: int
+    """Messages of the server, over all connections."""
     messages_sent: int
+    """Messages to the server, over all connections."""
     pending: int
     """Requests that await their reply or a connection."""
     connection_id: str

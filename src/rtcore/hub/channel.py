@@ -12,12 +12,13 @@ from rtcore.hub.entry import Entry
 from rtcore.hub.event_log import EventLog, Retention
 from rtcore.hub.filters import Filter
 from rtcore.hub.results import Batch, Subscribed
+from rtcore.hub.statistics import ChannelStatistics
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.view import View
 from rtcore.values.channels import Namespace
 from rtcore.values.events import Event
 from rtcore.values.limits import Limits
-from rtcore.values.positions import FromPosition, Since
+from rtcore.values.positions import FromPosition, Position, Since
 
 __all__ = ["Channel", "Spread"]
 
@@ -64,6 +65,17 @@ class Channel:
     def crowded(self) -> bool:
         """Whether some subscriber has no room for one more event."""
         return any(cursor.subscriber.backlog.full for view in self.views.values() for cursor in view.behind)
+
+    def statistics(self) -> ChannelStatistics:
+        """A snapshot of its subscribers and its history."""
+        return ChannelStatistics(
+            name=self.name,
+            position=Position.at(self.log.epoch, self.log.newest),
+            subscribers=self.subscribers,
+            views=len(self.views),
+            history_events=len(self.log),
+            history_bytes=self.log.bytes,
+        )
 
     def append(self, event: Event, appended: Callable[[View, Event], None]) -> Spread:
         """

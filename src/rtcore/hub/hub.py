@@ -25,7 +25,7 @@ from rtcore.hub.publication import check_publication, outcome_of
 from rtcore.hub.replay import read_history
 from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range, Subscribed
 from rtcore.hub.statistics import ChannelStatistics, HubStatistics
-from rtcore.hub.statistics_collection import channel_statistics, collect_statistics
+from rtcore.hub.statistics_collection import collect_statistics
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.subscription import Subscription
 from rtcore.hub.timeouts import TimeoutWatcher
@@ -313,7 +313,7 @@ class Hub:
 
     def channels(self) -> list[ChannelStatistics]:
         """A snapshot of each channel: those without an event first, then the least recently published."""
-        return [channel_statistics(there) for there in self._channels]
+        return [there.statistics() for there in self._channels]
 
     # Running
 

@@ -6,11 +6,10 @@ from collections.abc import Collection
 
 from rtcore.hub.channel import Channel
 from rtcore.hub.counters import Counters
-from rtcore.hub.statistics import ChannelStatistics, HubStatistics
+from rtcore.hub.statistics import HubStatistics
 from rtcore.hub.subscriber import Subscriber
-from rtcore.values.positions import Position
 
-__all__ = ["channel_statistics", "collect_statistics"]
+__all__ = ["collect_statistics"]
 
 
 def collect_statistics(
@@ -36,16 +35,4 @@ def collect_statistics(
         events_by_type=dict(counters.events_by_type),
         latency=counters.latency.snapshot(),
         timers=timers,
-    )
-
-
-def channel_statistics(channel: Channel) -> ChannelStatistics:
-    """A snapshot of one channel."""
-    return ChannelStatistics(
-        name=channel.name,
-        position=Position.at(channel.log.epoch, channel.log.newest),
-        subscribers=channel.subscribers,
-        views=len(channel.views),
-        history_events=len(channel.log),
-        history_bytes=channel.log.bytes,
     )

@@ -20,6 +20,7 @@ from rtcore.hub.entry import Entry
 from rtcore.hub.event_log import EventLog
 from rtcore.hub.filters import Filter
 from rtcore.hub.results import Batch
+from rtcore.hub.statistics import ViewStatistics
 from rtcore.protocol.envelope import encode_event
 from rtcore.values.events import Event, Lane, format_timestamp
 
@@ -87,6 +88,20 @@ class View:
     def pending_bytes(self) -> int:
         """Encoded bytes appended since the last tick."""
         return self._ring.bytes_between(max(self.flushed, self._ring.first), self._ring.head)
+
+    def statistics(self) -> ViewStatistics:
+        """A snapshot of who shares it and what it holds."""
+        ring = self._ring
+        return ViewStatistics(
+            channel=self.channel_name,
+            filtered=not self.where.everything,
+            batch=self.batch,
+            subscribers=len(self.cursors),
+            behind=len(self.behind),
+            events=ring.head - ring.first,
+            bytes=ring.bytes_between(ring.first, ring.head),
+            pending_events=ring.head - self.due,
+        )
 
     def append(self, entry: Entry) -> None:
         """Add an event that passes the filter. The caller says when it is due."""

@@ -37,6 +37,7 @@ from rtcore.errors import LocalProtocolError, RemoteProtocolError
 from rtcore.protocol.closing import encode_close_payload, parse_close_payload
 from rtcore.protocol.compression import CompressionParameters, message_encoder
 from rtcore.protocol.message_assembler import MessageAssembler, checked_message
+from rtcore.protocol.statistics import ProtocolStatistics
 from rtcore.values.opcodes import CloseCode, Opcode
 
 __all__ = [
@@ -126,7 +127,9 @@ class ConnectionState:
         "_parser",
         "_parts",
         "_ping",
+        "_pings_received",
         "_pongs",
+        "_pongs_received",
         "_reading",
         "_taken",
         "close_code",
@@ -162,6 +165,8 @@ class ConnectionState:
         self._taken = 0
         self._ping: bytes | None = None
         self._pongs: deque[bytes] | None = None
+        self._pings_received = 0
+        self._pongs_received = 0
         self._close_frame: bytes | None = None
         self._eof = False
         self._failed = False
@@ -328,14 +333,30 @@ class ConnectionState:
         """Whether nothing is left to read or to write, so that the socket is to be closed."""
         return self._eof or (self.close_taken and (self.close_received or self._failed))
 
+    def statistics(self) -> ProtocolStatistics:
+        """A snapshot: what was agreed, the control frames of the peer, and how far the closing is."""
+        return ProtocolStatistics(
+            window_bits=self.wire_encoding,
+            pings_received=self._pings_received,
+            pongs_received=self._pongs_received,
+            control_pending=self.control_pending,
+            close_sent=self.close_sent,
+            close_received=self.close_received,
+            closed=self.closed,
+            close_code=self.close_code,
+            close_reason=self.close_reason,
+        )
+
     def _receive_control(self, opcode: int, payload: bytes) -> ProtocolEvent:
         if opcode == _PING:
+            self._pings_received += 1
             if not self.close_sent:
                 if self._pongs is None:
                     self._pongs = deque(maxlen=_PONGS)
                 self._pongs.append(payload)
             return PingReceived(payload)
         if opcode == _PONG:
+            self._pongs_received += 1
             return PongReceived(payload)
         return self._receive_close(payload)
 

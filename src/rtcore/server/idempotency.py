@@ -78,7 +78,9 @@ class IdempotencyStatistics:
     """A snapshot of the store."""
 
     keys: int
+    """Keys remembered."""
     bytes: int
+    """Bytes of the replies remembered with them."""
     replayed: int
     """Requests answered with the reply of an earlier one."""
     conflicts: int

@@ -49,6 +49,11 @@ class SocketTransport:
         self.slot = slot
         self._task: trio.lowlevel.Task | None = None
 
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that the kernel took so far, of this connection's writes and of the fan-out's."""
+        return self.slot.bytes_sent
+
     def serve(self, receiver: Receiver) -> AbstractAsyncContextManager[None]:
         """Nothing to be done: the socket's slot knows its owner, and the table's driver serves it."""
         return _SERVED

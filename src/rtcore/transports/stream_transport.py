@@ -34,11 +34,14 @@ class StreamTransport:
         "_sending_scope",
         "_stream",
         "_watching",
+        "bytes_sent",
     )
 
     slot = None
 
     def __init__(self, stream: trio.abc.Stream, buffer_bytes: int = 0) -> None:
+        self.bytes_sent = 0
+        """Bytes taken so far."""
         self._stream = stream
         self._buffer_bytes = buffer_bytes
         self._pieces: list[bytes | memoryview] = []
@@ -80,6 +83,7 @@ class StreamTransport:
             return 0
         self._pieces.append(data)
         self._buffered += len(data)
+        self.bytes_sent += len(data)
         return len(data)
 
     def watch_room(self, wanted: bool) -> None:

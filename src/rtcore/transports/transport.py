@@ -29,6 +29,11 @@ class Transport(Protocol):
         ...
 
     @property
+    def bytes_sent(self) -> int:
+        """Bytes taken so far, those that the fan-out wrote to the socket included."""
+        ...
+
+    @property
     def sending(self) -> bool:
         """Whether bytes already taken go out only while room is watched for."""
         ...

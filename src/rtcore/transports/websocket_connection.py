@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
+from attrs import asdict
 
 from rtcore.errors import ConnectionClosed, RequestError
 from rtcore.hub.encoding import FrameEncoding
@@ -25,6 +26,7 @@ from rtcore.protocol.connection_state import (
 from rtcore.protocol.envelope import encode_error
 from rtcore.transports.connection_timers import ENDINGS, Due
 from rtcore.transports.lifetime import UNOBSERVED, Lifetime, Place
+from rtcore.transports.statistics import ConnectionStatistics
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
 from rtcore.transports.websocket_receiver import WebSocketReceiver
@@ -105,6 +107,25 @@ class WebSocketConnection(WebSocketReceiver):
     def subscriber(self) -> Subscriber:
         """Itself: what a session gives cursors to."""
         return self
+
+    def statistics(self) -> ConnectionStatistics:
+        """A snapshot of what it has subscribed to and what went over its wire: one look at each subscription."""
+        identity = self.identity
+        return ConnectionStatistics(
+            **asdict(super().statistics(), recurse=False),
+            connection_id=self._connection_id,
+            address=self.address,
+            path=self.path,
+            user=None if identity is None or identity.anonymous else identity.user,
+            bytes_received=self._bytes_received,
+            bytes_sent=self._transport.bytes_sent,
+            messages_received=self._messages_received,
+            messages_sent=self._messages_sent,
+            unsent_bytes=self._outbox_bytes + len(self._unsent),
+            idle_seconds=trio.current_time() - self.timers.last_message,
+            ended=self.ended is not None,
+            protocol=self._state.statistics(),
+        )
 
     def expect_authentication(self) -> None:
         """From now on `Limits.authentication_seconds` run, until `admit_until` is called."""

@@ -62,6 +62,7 @@ class WebSocketReceiver(WebSocketSender):
 
     __slots__ = (
         "_awaited",
+        "_bytes_received",
         "_connection_id",
         "_end_of_stream",
         "_finishing",
@@ -69,6 +70,7 @@ class WebSocketReceiver(WebSocketSender):
         "_last_word",
         "_left_reading",
         "_messages",
+        "_messages_received",
         "_reading",
         "conversation",
     )
@@ -98,6 +100,8 @@ class WebSocketReceiver(WebSocketSender):
         self._reading = False
         self._finishing = False
         self._left_reading = self.timers.last_received
+        self._bytes_received = len(early)
+        self._messages_received = 0
         state.feed(early)
         if transport.slot is not None:
             transport.slot.owner = self  # what comes before its task has begun is its already
@@ -189,6 +193,7 @@ class WebSocketReceiver(WebSocketSender):
     def data_received(self, data: bytes) -> None:
         """The next bytes came."""
         self._traffic.bytes_in += len(data)
+        self._bytes_received += len(data)
         self._state.feed(data)
         if self._finishing:
             self._discard_events()
@@ -256,6 +261,7 @@ class WebSocketReceiver(WebSocketSender):
 
     def _note_received(self, messages: int) -> None:
         self._traffic.messages_in += messages
+        self._messages_received += messages
         self.timers.received(trio.current_time(), message=messages > 0)
 
     def _heard(self, event: ProtocolEvent) -> None:

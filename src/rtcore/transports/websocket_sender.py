@@ -45,6 +45,7 @@ class WebSocketSender(Subscriber):
     __slots__ = (
         "_gone",
         "_hub",
+        "_messages_sent",
         "_outbox",
         "_outbox_bytes",
         "_progress",
@@ -92,6 +93,7 @@ class WebSocketSender(Subscriber):
         self._progress: trio.Event | None = None
         self._watching_room = False
         self._gone = False
+        self._messages_sent = 0
 
     @abstractmethod
     def _arm(self, deadline: float) -> None:
@@ -107,6 +109,7 @@ class WebSocketSender(Subscriber):
             return
         frame = self._state.encode_message(message, text)
         self._traffic.messages_out += 1
+        self._messages_sent += 1
         if self._outbox is None:
             self._outbox = []
         self._outbox.append(frame)
