@@ -160,6 +160,21 @@ def test_a_slot_closed_meanwhile_is_passed_over_whoever_has_its_number_now(bench
     assert bench.got(slots[0]) == b"xxx"
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_each_slot_counts_what_it_took_of_both_ways_to_write(bench: Bench, parts: int) -> None:
+    """So a connection can tell what went over its own wire; what a full one did not take is not counted."""
+    free, full = bench.slot(), bench.slot()
+    assert free.send(b"hello") == 5
+    clogged = bench.clog(full)
+    for _ in range(parts):
+        bench.fan_out.add(bench.group([free, full]), b"x" * 100_000)
+    ((_, rest, _),) = [failure for failure in bench.fan_out.send() if failure[0] is full]
+    assert full.bytes_sent == clogged + parts * 100_000 - len(rest)
+    assert free.bytes_sent == len(bench.got(free))
+    free.close()
+    assert free.bytes_sent > 5, "told also when it is over"
+
+
 def test_removing_moves_the_last_member_into_the_place(bench: Bench) -> None:
     slots = [bench.slot() for _ in range(4)]
     group = bench.new_group()
