@@ -232,6 +232,20 @@ def test_the_short_way_for_heads_that_come_whole_finds_what_the_long_one_finds()
                 assert read_after(None, start, limits) == read_after(b"", start, limits), start
 
 
+@pytest.mark.parametrize("size", [LIMITS.request_line_bytes, LIMITS.request_line_bytes + 1])
+def test_a_reader_takes_lines_up_to_the_limit_wherever_the_bytes_are_cut(size: int) -> None:
+    """Between the CR and the LF of a line's end, too."""
+    head = head_of(b"GET / HTTP/1.1", b"Host: a", b"X: ".ljust(size, b"y"))
+    for cut in range(len(head)):
+        reader = HeadReader(LIMITS)
+        if size <= LIMITS.request_line_bytes:
+            assert reader.feed(head[:cut]) is None
+            assert reader.feed(head[cut:]) == (head, b"")
+        else:
+            with pytest.raises(HandshakeRefused, match="header exceeds request_line_bytes=200"):
+                [reader.feed(piece) for piece in (head[:cut], head[cut:])]
+
+
 def test_one_empty_line_before_the_request_is_passed_over() -> None:
     """RFC 9112, section 2.2."""
     for cut in range(4):

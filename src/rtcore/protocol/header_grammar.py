@@ -70,7 +70,8 @@ class HeadReader:
             newline = buffer.find(b"\n", self._scanned)
             if newline < 0:
                 self._scanned = len(buffer)
-                self._check_line(self._scanned - self._line_start)
+                # A CR that came last may belong to the line's end, which is no part of its length.
+                self._check_line(self._scanned - self._line_start - buffer.endswith(b"\r"))
                 check_head_bytes(self._scanned, self._limits)
                 return None
             if newline == 0 or buffer[newline - 1] != 0x0D:
