@@ -86,7 +86,7 @@ def test_execution_survives_a_restart_of_the_server(server: Any, start: Any, tmp
     script = f'echo before; while [ ! -e "{gate}" ]; do sleep 0.05; done; echo after'
     tail = start("tail", "tools", "--plain", "--url", server.url)
     tail.complaint()
-    execution = start("exec", "--url", server.url, "--name", "probe", "--linger", "30", "--", "sh", "-c", script)
+    execution = start("exec", "--url", server.url, "--name", "probe", "--linger", "30s", "--", "sh", "-c", script)
     assert execution.line() == "before"
     assert "tool.started" in tail.line()
     assert tail.line().endswith("| before")

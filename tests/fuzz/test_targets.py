@@ -36,10 +36,18 @@ def losing_connection(stack: Stack) -> Stack:
     """Loses all but the first event of a piece."""
 
     class Losing(stack.connection_state.ConnectionState):  # type: ignore[misc, name-defined]  # of either stack
-        __slots__ = ()
+        __slots__ = ("told",)
 
-        def receive_data(self, data: bytes) -> list[Any]:
-            return list(super().receive_data(data)[:1])
+        def feed(self, data: bytes) -> None:
+            self.told = False
+            super().feed(data)
+
+        def next_event(self) -> Any:
+            event = super().next_event()
+            while self.told and event is not None:
+                event = super().next_event()
+            self.told = True
+            return event
 
     return with_fault(stack, "connection_state", ConnectionState=Losing)
 

@@ -21,7 +21,7 @@ Both = Callable[[str], tuple[ModuleType, ModuleType]]
 
 LIMIT = 1000
 SEEDS = range(8)
-DAMAGE = (0x00, 0x80, 0xC3, 0xFF)
+DAMAGE = (0x00, 0x80, 0xA0, 0xC3, 0xFF)
 TEXTS = [
     "plain",
     "né à ü ÿ",

@@ -198,6 +198,18 @@ def test_a_violation_is_told_after_what_came_before_it_wherever_it_is_cut(name: 
         assert state.receive_data(frame(TEXT, b"after")) == []
 
 
+@pytest.mark.parametrize("last", [frame(CLOSE, b"\x03\xe8"), frame(TEXT, b"\xff")], ids=["close", "violation"])
+def test_what_came_after_the_last_word_does_not_wait_to_be_told(last: bytes) -> None:
+    """A caller that asks whether anything waits would keep the peer's bytes, and look for events, to no end."""
+    state = make_state()
+    state.feed(frame(TEXT, b"first") + last + frame(TEXT, b"late") * 3)
+    assert state.next_event() == text(b"first")
+    assert state.pending
+    assert isinstance(state.next_event(), CloseReceived | ProtocolFailed)
+    assert not state.pending
+    assert state.next_event() is None
+
+
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_compressed_frames_need_compression(opcode: int) -> None:
     """RFC 6455, section 5.2: RSV1 must be 0 where no extension gives it a meaning."""

@@ -250,7 +250,7 @@ class ConnectionState:
     def receive_eof(self) -> None:
         """The peer will send nothing more: the connection is `closed`. Idempotent."""
         self._eof = True
-        self._reading = False
+        self._stop_reading()
         if self.close_code is None:
             self.close_code = CloseCode.ABNORMAL.value
 
@@ -363,7 +363,7 @@ class ConnectionState:
     def _receive_close(self, payload: bytes) -> CloseReceived:
         code, reason = parse_close_payload(payload)
         self.close_received = True
-        self._reading = False
+        self._stop_reading()
         if not self.close_sent:
             self._queue_close(payload[:2])
             self.close_code = code
@@ -372,13 +372,19 @@ class ConnectionState:
 
     def _fail(self, error: RemoteProtocolError) -> ProtocolFailed:
         self._failed = True
-        self._reading = False
+        self._stop_reading()
         reason = str(error)
         if not self.close_sent:
             self._queue_close(encode_close_payload(error.close_code, reason))
             self.close_code = int(error.close_code)
             self.close_reason = reason
         return ProtocolFailed(int(error.close_code), reason)
+
+    def _stop_reading(self) -> None:
+        """What came after the last word is never told, so it is not held either."""
+        self._reading = False
+        self._parts = _NO_PARTS
+        self._taken = 0
 
     def _queue_close(self, payload: bytes) -> None:
         self.close_sent = True
