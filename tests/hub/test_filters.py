@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.hub.filter_checks import wildcard_matcher
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.values.limits import Limits
 
@@ -230,7 +229,7 @@ def test_order_of_values_makes_no_difference(values: list[Any], random: Any) -> 
 
 @given(st.text("ab*", max_size=12), st.text("ab", max_size=12))
 def test_wildcards_agree_with_a_reference(pattern: str, text: str) -> None:
-    assert wildcard_matcher(pattern)(text) == fnmatch.fnmatchcase(text, pattern)
+    assert passes({"channel": pattern}, channel=text) == fnmatch.fnmatchcase(text, pattern)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +238,7 @@ def test_wildcards_agree_with_a_reference(pattern: str, text: str) -> None:
 )
 def test_adversarial_pattern_ends_at_once(pattern: str, text: str) -> None:
     """Exponential matchers hang here; there is nothing to time."""
-    assert wildcard_matcher(pattern)(text) is fnmatch.fnmatchcase(text, pattern.replace("**", "*"))
+    assert passes({"channel": pattern}, channel=text) is fnmatch.fnmatchcase(text, pattern.replace("**", "*"))
 
 
 def test_filter_is_bounded_as_a_whole() -> None:
@@ -249,3 +248,36 @@ def test_filter_is_bounded_as_a_whole() -> None:
         compiled(where)
     assert (caught.value.code, caught.value.field) == (ErrorCode.INVALID_FILTER, "data.where")
     assert compiled({"task_id": [f"{index:036}" for index in range(100)]}).conditions
+
+
+@pytest.mark.parametrize("field", ["type", "event_type", "channel"])
+def test_text_between_stars_is_bounded_for_each_field(field: str) -> None:
+    """It is what must be searched for in the name of every event, for everybody; ends are only compared."""
+    within = ["*" + "a" * 60 + "*", "*b*c"]
+    assert compiled(
+        {field: [*within, "d" * 100 + "*", "*" + "e" * 100, "f" * 50 + "*" + "g" * 50, "h" * 100]}
+    ).conditions
+    with pytest.raises(RequestError, match=r"have 65 characters: filter_search_length=64") as caught:
+        compiled({field: [*within, "*b*cd", "x*"][1:] + within[:1]})
+    assert (caught.value.code, caught.value.field) == (ErrorCode.INVALID_FILTER, f"data.where.{field}")
+    with pytest.raises(RequestError, match="filter_search_length=0"):
+        compile_filter({field: {"in": ["*a*"]}}, Limits(filter_search_length=0))
+
+
+def test_stars_in_data_are_no_patterns_and_cost_nothing() -> None:
+    assert passes({"x": "*" + "a" * 500 + "*"}, {"x": "*" + "a" * 500 + "*"})
+
+
+def test_limit_of_searches_is_at_most_a_machine_word() -> None:
+    with pytest.raises(ValueError, match="filter_search_length"):
+        Limits(filter_search_length=65)
+
+
+def test_wildcard_patterns_are_bounded_for_the_whole_filter() -> None:
+    """Names are one look into a set, however many; patterns are compared one by one, for every event."""
+    half = [f"{number}*" for number in range(16)]
+    names = [f"name{number}" for number in range(60)]
+    assert compiled({"type": half + names, "channel": [*half, *names], "x": ["*"]}).conditions
+    with pytest.raises(RequestError, match="filter_patterns=32") as caught:
+        compiled({"type": half, "event_type": half, "channel": "*"})
+    assert (caught.value.code, caught.value.field) == (ErrorCode.INVALID_FILTER, "data.where")

@@ -21,6 +21,7 @@ Both = Callable[[str], tuple[ModuleType, ModuleType]]
 CONSTRUCTORS: dict[str, dict[str, Any]] = {
     "EventRing": {},
     "FanOut": {},
+    "FilterProgram": {"conditions": (("type", ("in", ("text", "a"))),)},
     "FrameParser": {"maximum_message_bytes": 1000},
     "MessageDeflater": {"window_bits": 12, "level": 1},
     "MessageInflater": {"window_bits": 12, "context_takeover": False, "maximum_bytes": 10},

@@ -25,6 +25,7 @@ FAMILIES = (
     "deflate",
     "event_ring",
     "fan_out",
+    "filter_program",
     "framing",
     "masking",
     "request_head",

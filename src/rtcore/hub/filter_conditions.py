@@ -28,7 +28,7 @@ class ConditionReader:
     Reads the conditions of one field.
 
     Args:
-        limits: `filter_values` and `filter_text_length` bound them.
+        limits: `filter_values`, `filter_text_length` and `filter_search_length` bound them.
         pattern_length: Longest pattern of a field that takes text and wildcards; 0 for any other field.
     """
 
@@ -75,8 +75,14 @@ class ConditionReader:
                 raise invalid_filter(field, f"expected 1 to filter_values={most} values, got {len(wanted)}")
             values = [self._scalar(value, f"{field}[{index}]") for index, value in enumerate(wanted)]
         unique = sorted({(_kind(value), value) for value in values}, key=_value_order)
-        patterned = self._pattern_length and any("*" in cast(str, value) for _, value in unique)
-        return ("like" if patterned else "in", *unique)
+        if not self._pattern_length or not any("*" in cast(str, value) for _, value in unique):
+            return ("in", *unique)
+        length = sum(_search_length(cast(str, value)) for _, value in unique)
+        longest = self._limits.filter_search_length
+        if length > longest:
+            message = f"patterns with text between two stars have {length} characters: filter_search_length={longest}"
+            raise invalid_filter(field, message)
+        return ("like", *unique)
 
     def _scalar(self, value: object, field: str) -> Scalar:
         if self._pattern_length and not isinstance(value, str):
@@ -116,6 +122,12 @@ def _kind(value: Scalar) -> str:
     if isinstance(value, bool):
         return "boolean"
     return "text" if isinstance(value, str) else "number"
+
+
+def _search_length(pattern: str) -> int:
+    """The characters of a pattern that is searched for; 0 if it is settled by comparing its ends."""
+    pieces = pattern.split("*")
+    return sum(map(len, pieces)) if any(pieces[1:-1]) else 0
 
 
 def _value_order(kinded: tuple[str, Scalar]) -> tuple[str, str | float]:

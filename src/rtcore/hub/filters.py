@@ -1,15 +1,16 @@
 """
 Filters: which events of a channel a subscriber wants.
 
-A filter is a conjunction of conditions, one per field: a value, a set of values, or a range. It is compiled once into
-closures, and it is a value: two filters that say the same are equal, whatever the order of their keys, so that
-everybody who wants the same shares one view and each event is looked at once per distinct filter.
+A filter is a conjunction of conditions, one per field: a value, a set of values, or a range. It is compiled once (see
+`rtcore._pure.filter_program`), and it is a value: two filters that say the same are equal, whatever the order of their
+keys, so that everybody who wants the same shares one view and each event is looked at once per distinct filter.
 
 Comparison is as strict as JSON: `true` is not `1`, `1` is `1.0`, text is never a number, and a field that is missing
 matches nothing, not even `null`. Ranges hold between numbers or between texts; RFC 3339 timestamps in UTC compare as
-text. Wildcards (`*`, any run of characters) work on event types and channel names and take time linear in the name: a
-pattern is cut at its stars, and each piece is searched for once, from where the last one ended. A regular expression
-from a client would be neither linear nor needed.
+text. Wildcards (`*`, any run of characters) work on event types and channel names and take time linear in the name,
+whatever the patterns: what is compared at one end or both costs next to nothing, and what stands between two stars is
+bounded, so that all of it is searched for in one pass. A regular expression from a client would be neither bounded nor
+needed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Final, cast
 
 from attrs import field, frozen
 
-from rtcore.hub.filter_checks import Test, field_test
+from rtcore._fast import FilterProgram
 from rtcore.hub.filter_conditions import Condition, ConditionReader, Scalar, invalid_filter
 from rtcore.values.channels import CHANNEL_NAME_LENGTH
 from rtcore.values.events import Json
@@ -37,8 +38,14 @@ class Filter:
 
     conditions: tuple[tuple[str, Condition], ...] = ()
     """Canonical form: (field, condition), sorted by field."""
-    _tests: tuple[Test, ...] = field(default=(), eq=False, repr=False)
+    matches: Callable[[str, str, Json], bool] = field(init=False, eq=False, repr=False)
+    """Whether an event of a type, a channel and data passes; never raises, whatever the data."""
     _hash: int = field(init=False, eq=False, repr=False)
+
+    @matches.default
+    def _compile(self) -> Callable[[str, str, Json], bool]:
+        # The program's own method, not one that calls it: this runs for each event and distinct filter.
+        return FilterProgram(self.conditions).matches
 
     @_hash.default
     def _hash_conditions(self) -> int:
@@ -51,13 +58,6 @@ class Filter:
     def everything(self) -> bool:
         """Whether nothing is left out."""
         return not self.conditions
-
-    def matches(self, event_type: str, channel: str, data: Json) -> bool:
-        """Whether an event passes; never raises, whatever its data."""
-        for test in self._tests:  # noqa: SIM110  # a generator in `all(...)` would cost more than most tests
-            if not test(event_type, channel, data):
-                return False
-        return True
 
 
 MATCH_ALL: Final = Filter()
@@ -72,7 +72,8 @@ def compile_filter(where: Mapping[str, Json] | None, limits: Limits, *, field: s
         where: Conditions by field: `type` or `event_type`, `channel`, or a path into the data such as `task_id` or
             `a.b` (with a leading dot, `.type`, where the data's own field has one of those names). Each is a value,
             an array of values, or an object of `eq`, `in`, `gt`, `gte`, `lt`, `lte`. None or empty: everything passes.
-        limits: `filter_fields`, `filter_values`, `filter_text_length`, `filter_length` and `type_length` bound it.
+        limits: `filter_fields`, `filter_values`, `filter_text_length`, `filter_length`, `filter_patterns`,
+            `filter_search_length` and `type_length` bound it.
         field: Path of `where` in the client's message, for errors.
 
     Raises:
@@ -84,19 +85,22 @@ def compile_filter(where: Mapping[str, Json] | None, limits: Limits, *, field: s
         raise invalid_filter(field, "expected an object")
     if len(where) > limits.filter_fields:
         raise invalid_filter(field, f"{len(where)} fields exceed filter_fields={limits.filter_fields}")
-    compiled: dict[tuple[str, Condition], Test] = {}
-    length = 0
+    conditions: set[tuple[str, Condition]] = set()
+    length = patterns = 0
     for key, wanted in where.items():
-        name, path = _field_path(key, field)
+        name = _field_name(key, field)
         longest = _PATTERNED.get(name)
         reader = ConditionReader(limits, pattern_length=0 if longest is None else longest(limits))
         condition = reader.read(wanted, f"{field}.{key}")
         length += _length(name, condition)
         if length > limits.filter_length:
             raise invalid_filter(field, f"names and values exceed filter_length={limits.filter_length} characters")
-        compiled[(name, condition)] = field_test(name, path, condition)
-    order = sorted(compiled, key=repr)  # `type` and `event_type` may both stand for one field; repr orders mixed values
-    return Filter(tuple(order), tuple(compiled[each] for each in sorted(order, key=_cost)))
+        patterns += _patterns(condition)
+        if patterns > limits.filter_patterns:
+            raise invalid_filter(field, f"more wildcard patterns than filter_patterns={limits.filter_patterns}")
+        conditions.add((name, condition))
+    # `type` and `event_type` may both stand for one field; repr orders mixed values.
+    return Filter(tuple(sorted(conditions, key=repr)))
 
 
 _PATTERNED: Final[dict[str, Callable[[Limits], int]]] = {
@@ -106,19 +110,19 @@ _PATTERNED: Final[dict[str, Callable[[Limits], int]]] = {
 """Fields of the event itself; they take wildcards. The number is the longest pattern."""
 
 
-def _field_path(key: str, field: str) -> tuple[str, tuple[str, ...]]:
-    """The canonical name of a field, and the steps to it in the data (none for the event's own)."""
+def _field_name(key: str, field: str) -> str:
+    """The canonical name of a field: `type`, `channel`, or the path to it in the data, with a leading dot."""
     if not isinstance(key, str) or not 0 < len(key) <= _PATH_LENGTH:
         raise invalid_filter(field, f"the name of a field must have 1 to {_PATH_LENGTH} characters")
     if key in ("type", "event_type"):
-        return "type", ()
+        return "type"
     if key == "channel":
-        return key, ()
+        return key
     name = key if key.startswith(".") else f".{key}"
     steps = tuple(name[1:].split("."))
     if "" in steps or len(steps) > _PATH_STEPS:
         raise invalid_filter(f"{field}.{key}", f"expected 1 to {_PATH_STEPS} names joined by dots")
-    return name, steps
+    return name
 
 
 def _length(name: str, condition: Condition) -> int:
@@ -126,6 +130,6 @@ def _length(name: str, condition: Condition) -> int:
     return len(name) + sum(len(value) if isinstance(value, str) else 1 for _, value in operands)
 
 
-def _cost(condition: tuple[str, Condition]) -> int:
-    """What settles most events at the least cost is tested first."""
-    return 0 if condition[0] in _PATTERNED else 1 + condition[0].count(".")
+def _patterns(condition: Condition) -> int:
+    operands = cast("tuple[tuple[str, str], ...]", condition[1:])
+    return sum("*" in value for _, value in operands) if condition[0] == "like" else 0

@@ -111,13 +111,20 @@ def file_path() -> Rule:
 
 def bound_of(validator: object) -> tuple[str, float] | None:
     """
-    The comparison and bound of attrs' own `ge` or `gt`, also inside `optional`; None for every other validator.
+    The comparison and bound of attrs' own `ge` or `gt`, also inside `optional`, or of `ge` and `le` together; None for
+    every other validator.
 
     Read from the validator's attributes, because attrs has no public way to ask; should they go, the fault only loses
     the bound in its words.
     """
     inner = getattr(validator, "validator", validator)
-    operator, bound = getattr(inner, "compare_op", None), getattr(inner, "bound", None)
-    if operator in (">", ">=") and isinstance(bound, (int, float)):
-        return ("over" if operator == ">" else "of at least", bound)
-    return None
+    both = [_comparison(each) for each in getattr(inner, "_validators", ())]
+    if [operator for operator, _ in both] == [">=", "<="]:
+        return f"from {both[0][1]:g} to", both[1][1]
+    operator, bound = _comparison(inner)
+    return ("over" if operator == ">" else "of at least", bound) if operator in (">", ">=") else None
+
+
+def _comparison(validator: object) -> tuple[str, float]:
+    operator, bound = getattr(validator, "compare_op", None), getattr(validator, "bound", None)
+    return (operator, bound) if isinstance(operator, str) and isinstance(bound, int | float) else ("", 0)

@@ -10,10 +10,12 @@ from attrs import frozen, validators
 __all__ = ["Limits"]
 
 
-def _limit(default: float, *, at_least: float = 0, above: float | None = None) -> Any:
+def _limit(
+    default: float, *, at_least: float = 0, above: float | None = None, at_most: float | None = None
+) -> Any:
     # Any, because attrs types its field specifiers so.
     check = validators.ge(at_least) if above is None else validators.gt(above)
-    return attrs.field(default=default, validator=check)
+    return attrs.field(default=default, validator=check if at_most is None else [check, validators.le(at_most)])
 
 
 @frozen(kw_only=True, cache_hash=True)  # what follows from limits is kept by them
@@ -106,6 +108,11 @@ class Limits:
     """Longest text value of a filter, in characters."""
     filter_length: int = _limit(16 * 1024, at_least=1)
     """Most characters of one filter, names and values: every subscription keeps its filter in memory."""
+    filter_patterns: int = _limit(32)
+    """Most wildcard patterns of one filter: each is compared with the name of every event, for everybody."""
+    filter_search_length: int = _limit(64, at_most=64)
+    """Most characters of those patterns of one field that have text between two stars, such as `*error*`: they are
+    searched for all at once, with one bit of a machine word for each character."""
     type_length: int = _limit(128, at_least=1)
     """Longest event type, in characters."""
     event_types: int = _limit(200, at_least=1)

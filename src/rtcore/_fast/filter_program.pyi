@@ -1,0 +1,1 @@
+from rtcore._pure.filter_program import *
