@@ -12,12 +12,10 @@ import statistics
 import time
 from collections.abc import Callable
 
-import trio.testing
-
 from rtcore._fast import IMPLEMENTATION
 from rtcore.protocol.header_grammar import HeadReader, parse_request_head
 from rtcore.server.admission import ConnectionPool
-from rtcore.server.incoming import Incoming
+from rtcore.server.incoming import Peer
 from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import Profile
 from rtcore.server.proxies import ProxyTrust
@@ -53,16 +51,12 @@ BROWSER = (
 HEADS = {"minimal, 5 headers": MINIMAL, "browser, 12 headers": BROWSER}
 
 
-async def converse(_: object) -> None:
-    """No profile of this bench is ever spoken to."""
-
-
 def reception() -> Reception:
     """One as a server makes it, on a port that nobody needs a token for."""
     settings = Settings()
     return Reception(
         settings,
-        profiles={"/ws": Profile(path="/ws", subprotocols=("rtcore.v1",), converse=converse)},
+        profiles={"/ws": Profile(path="/ws", subprotocols=("rtcore.v1",))},
         pool=ConnectionPool(settings.limits),
         origins=OriginPolicy.of(settings),
         proxies=ProxyTrust(settings.trusted_proxies),
@@ -75,11 +69,10 @@ def calls(head: bytes) -> dict[str, Callable[[], object]]:
     """The parts of a handshake, and the whole."""
     limits = Limits()
     receiving = reception()
-    stream, _ = trio.testing.memory_stream_pair()
-    incoming = Incoming.of_stream(stream, client=("127.0.0.1", 40000), server=("127.0.0.1", 8080))
+    peer = Peer(client=("127.0.0.1", 40000), secure=False)
 
     def decide() -> None:
-        wanted = receiving._decide(incoming, head, b"")
+        wanted = receiving.decide(peer, head, b"")
         assert isinstance(wanted, Upgrade)
         wanted.permit.release()
 
