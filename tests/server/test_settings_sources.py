@@ -102,6 +102,7 @@ def test_every_fault_of_a_file_has_its_line(write: Write) -> None:
         connections = true
         history_seconds = inf
         message_bytes = 1.0
+        filter_search_length = 65
         conections = 5
         [namespaces.chat]
         overflow = "never"
@@ -114,6 +115,7 @@ def test_every_fault_of_a_file_has_its_line(write: Write) -> None:
         "$.echo: expected true or false, got 1",
         '$.limits.conections: unknown setting; did you mean "connections"?',
         "$.limits.connections: expected a whole number of at least 1, got true",
+        "$.limits.filter_search_length: expected a whole number from 0 to 64, got 65",
         "$.limits.history_seconds: expected a number over 0, got inf",
         "$.limits.message_bytes: expected a whole number of at least 1, got 1.0",
         '$.limits.messages_per_second: expected a number over 0, got "fast"',
