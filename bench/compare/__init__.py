@@ -1,1 +1,1 @@
-"""What `fan_out.py` is made of: the servers it compares, its load generator, its measurements, its report."""
+"""What `run.py` is made of: the servers, what is measured, the rounds, the report."""

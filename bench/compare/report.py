@@ -1,101 +1,120 @@
-"""The table: medians and the span from least to most, a row for each server."""
+"""The tables in Markdown: a summary, one for each test, and what went wrong."""
 
 from __future__ import annotations
 
 import platform
-import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-__all__ = ["Result", "describe_machine", "render"]
+from compare.arithmetic import Spread, ratio_of, spread_of
+from compare.measures import FAULTS, TESTS, Measure, Test
+from compare.peers import FLOOR, PEERS
+from compare.rounds import Result
 
+__all__ = ["describe_machine", "number_text", "render", "spread_text"]
 
-@dataclass(frozen=True)
-class Result:
-    """One run of one measurement against one server."""
-
-    peer: str
-    test: str
-    repeat: int
-    figures: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class _Column:
-    title: str
-    test: str
-    figure: str
-    text: Callable[[float], str]
-
-
-def _count(value: float) -> str:
-    if value >= 1e6:
-        return f"{value / 1e6:.2f}M"
-    return f"{value / 1e3:.1f}k" if value >= 1e3 else f"{value:.0f}"
-
-
-def _decimal(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
-
-
-_COLUMNS = (
-    _Column("fan1: deliveries/s", "fan1", "deliveries_per_second", _count),
-    _Column("CPU us each", "fan1", "cpu_seconds_per_million", _decimal),
-    _Column("fan64: deliveries/s", "fan64", "deliveries_per_second", _count),
-    _Column("CPU us each", "fan64", "cpu_seconds_per_million", _decimal),
-    _Column("echo: round trips/s", "echo", "round_trips_per_second", _count),
-    _Column("CPU us each", "echo", "cpu_seconds_per_million", _decimal),
-    _Column("handshakes/s", "connect", "handshakes_per_second", _count),
-    _Column("CPU us each", "connect", "cpu_seconds_per_million", _decimal),
-    _Column("idle: KiB/connection", "connect", "kib_per_connection", _decimal),
-)
+OURS = "rtcore"
+BUSY = (Measure("server_busy", "server", "%", 100), Measure("generator_busy", "generator", "%", 100))
 
 
 def describe_machine() -> str:
     """Where this ran, for whoever compares."""
-    return f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.machine()}"
+    model = ""
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        model = f", {len(names)} CPUs ({names[0]})" if names else ""
+    kernel = platform.release().partition("-")[0]
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {platform.system()} {kernel} {platform.machine()}{model}"
 
 
-def render(results: Sequence[Result], names: Mapping[str, str], tests: Sequence[str]) -> str:
+def number_text(value: float) -> str:
+    """Three digits that matter."""
+    for least, letter in ((1e6, "M"), (1e4, "k")):
+        if abs(value) >= least:
+            value, suffix = value / (1e3 if letter == "k" else 1e6), letter
+            break
+    else:
+        suffix = ""
+    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:.{decimals}f}{suffix}"
+
+
+def spread_text(spread: Spread | None, suffix: str = "") -> str:
+    """Median, and the span where there is one; a dash for nothing."""
+    if spread is None:
+        return "-"
+    middle, least, most = (number_text(each) + suffix for each in (spread.median, spread.least, spread.most))
+    return middle if least == most else f"{middle} ({least}-{most})"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def _row(results: Sequence[Result], server: str, name: str, test: Test, servers: Mapping[str, str]) -> list[str]:
+    first = test.measures[0]
+    cells = [name, *(spread_text(spread_of(results, server, test.name, each)) for each in test.measures)]
+    if FLOOR in servers:
+        cells.append(spread_text(ratio_of(results, server, FLOOR, test.name, first), "x"))
+    if OURS in servers:
+        cells.append(spread_text(ratio_of(results, OURS, server, test.name, first), "x"))
+    shares = [spread_of(results, server, test.name, each) for each in BUSY]
+    return [*cells, " / ".join("-" if each is None else f"{each.median:.0f}" for each in shares)]
+
+
+def _section(results: Sequence[Result], test: Test, servers: Mapping[str, str]) -> list[str]:
+    header = ["server", *(f"{each.title}, {each.unit}" for each in test.measures)]
+    header += ["to the floor"] if FLOOR in servers else []
+    header += ["rtcore to it"] if OURS in servers else []
+    rows = [_row(results, server, name, test, servers) for server, name in servers.items()]
+    sentence = f"{test.title[0].upper()}{test.title[1:]}."
+    return [f"### {test.name}", "", sentence, "", *_table([*header, "busy, %"], rows), ""]
+
+
+def _summary(results: Sequence[Result], tests: Sequence[Test], servers: Mapping[str, str]) -> list[str]:
+    header = ["server", *(f"{test.name}: {test.measures[0].title}, {test.measures[0].unit}" for test in tests)]
+    rows = []
+    for server, name in servers.items():
+        spreads = [spread_of(results, server, test.name, test.measures[0]) for test in tests]
+        rows.append([name, *("-" if spread is None else number_text(spread.median) for spread in spreads)])
+    return [*_table(header, rows), ""]
+
+
+def faults_of(result: Result) -> str:
+    """What was not as it should be in one run; empty: nothing."""
+    if result.problem:
+        return f"failed: {result.problem}"
+    return ", ".join(f"{name} {result.figures[name]:.0f}" for name in FAULTS if result.figures.get(name))
+
+
+def _remarks(results: Sequence[Result], tests: Sequence[Test], servers: Mapping[str, str]) -> list[str]:
+    lines = []
+    for result in results:
+        if faults := faults_of(result):
+            lines.append(f"- {result.test}, {result.server}, round {result.round}: {faults}")
+    for server in servers:
+        reasons = {name: why for name, why in PEERS[server].left_out.items() if name in {test.name for test in tests}}
+        for why in dict.fromkeys(reasons.values()):
+            names = ", ".join(name for name in reasons if reasons[name] == why)
+            lines.append(f"- {server} has no {names}: {why}")
+    return lines
+
+
+def render(results: Sequence[Result], servers: Mapping[str, str]) -> str:
     """
-    The tables in Markdown.
+    All of it.
 
     Args:
         results: All runs.
-        names: What to call each peer, in the order of the rows.
-        tests: The measurements that were made.
+        servers: What to call each server, in the order of the rows.
     """
-    columns = [column for column in _COLUMNS if column.test in tests]
-    lines = [
-        "| server | " + " | ".join(column.title for column in columns) + " |",
-        "|---" * (len(columns) + 1) + "|",
-    ]
-    for peer, name in names.items():
-        cells = [_cell(results, peer, column) for column in columns]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", "How busy server and generator were, in percent of a CPU: a generator near 100 is what was measured."]
-    lines += ["", "| server | " + " | ".join(tests) + " |", "|---" * (len(tests) + 1) + "|"]
-    for peer, name in names.items():
-        lines.append(f"| {name} | " + " | ".join(_busy(results, peer, test) for test in tests) + " |")
-    lost = [result for result in results if result.figures.get("lost")]
-    lines += [f"\n{r.peer} lost {r.figures['lost']:.0f} deliveries in {r.test}, run {r.repeat}" for r in lost]
-    return "\n".join(lines)
-
-
-def _values(results: Sequence[Result], peer: str, test: str, figure: str) -> list[float]:
-    return [result.figures[figure] for result in results if (result.peer, result.test) == (peer, test)]
-
-
-def _cell(results: Sequence[Result], peer: str, column: _Column) -> str:
-    values = _values(results, peer, column.test, column.figure)
-    if not values:
-        return "-"
-    middle = column.text(statistics.median(values))
-    if len(values) == 1:
-        return middle
-    return f"{middle} ({column.text(min(values))}-{column.text(max(values))})"
-
-
-def _busy(results: Sequence[Result], peer: str, test: str) -> str:
-    shares = [_values(results, peer, test, figure) for figure in ("server_busy", "generator_busy")]
-    return " / ".join(f"{statistics.median(each) * 100:.0f}" if each else "-" for each in shares)
+    measured = {result.test for result in results}
+    tests = [test for test in TESTS.values() if test.name in measured]
+    lines = _summary(results, tests, servers)
+    for test in tests:
+        taking = {result.server for result in results if result.test == test.name}
+        lines += _section(results, test, {server: name for server, name in servers.items() if server in taking})
+    return "\n".join([*lines, *_remarks(results, tests, servers)]).rstrip() + "\n"

@@ -10,30 +10,36 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, WebSocketServer, serve_websocket
 
 subscribers: dict[WebSocketConnection, None] = {}
+users: dict[str, WebSocketConnection] = {}
 
 
 async def handle(request: WebSocketRequest) -> None:
     connection = await request.accept()
     try:
-        if request.path == "/echo":
-            while True:
-                await connection.send_message(await connection.get_message())
-        elif request.path == "/publish":
-            while True:
-                await broadcast(await connection.get_message())
-        else:
-            subscribers[connection] = None
-            await connection.send_message("subscribed")
-            await connection.get_message()
+        await serve(request.path, connection)
     except ConnectionClosed:
         pass
     finally:
         subscribers.pop(connection, None)
 
 
-async def broadcast(message: str | bytes) -> None:
-    for subscriber in list(subscribers):
-        await subscriber.send_message(message)
+async def serve(path: str, connection: WebSocketConnection) -> None:
+    if path == "/subscribe":
+        subscribers[connection] = None
+        await connection.send_message("subscribed")
+        await connection.get_message()
+    while True:
+        message = str(await connection.get_message())
+        if path == "/echo":
+            await connection.send_message(message)
+        elif path == "/publish":
+            for subscriber in list(subscribers):
+                await subscriber.send_message(message)
+        elif path == "/direct":
+            await users[message.partition(" ")[0]].send_message(message)
+        elif path == "/user":
+            users[message] = connection
+            await connection.send_message("subscribed")
 
 
 async def main() -> None:

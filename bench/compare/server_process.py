@@ -1,43 +1,44 @@
-"""A server in a process of its own: started, pinned, looked at, ended."""
+"""A server in a process of its own: started, pinned, ended."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-import psutil
+from load.generator import LoadFailed, Programs
 
 from compare.peers import Peer
 
-__all__ = ["Processors", "ServerProcess", "running_server"]
+__all__ = ["Machine", "ServerProcess", "running_server"]
 
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Processors:
-    """Which CPU the server has and which the generator; None: the system decides."""
+class Machine:
+    """Which CPU the server has and which the generator; None: the system decides. And how nice both are."""
 
     server: int | None = None
     generator: int | None = None
+    nice: int = 0
 
     @classmethod
-    def found(cls) -> Processors:
-        """The first two that this process may use, where the system lets processes be pinned."""
-        if not hasattr(os, "sched_setaffinity"):
-            return cls()
-        allowed = sorted(os.sched_getaffinity(0))
-        return cls(allowed[0], allowed[1]) if len(allowed) > 1 else cls()
+    def found(cls, nice: int = 0) -> Machine:
+        """The first two CPUs that this process may use."""
+        allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        return cls(allowed[0], allowed[1], nice) if len(allowed) > 1 else cls(nice=nice)
 
-
-def _pin(processor: int | None) -> None:
-    if processor is not None:
-        os.sched_setaffinity(0, {processor})
+    def prefix(self, processor: int | None) -> list[str]:
+        """What to put before a command."""
+        nice = ["nice", "-n", str(self.nice)] if self.nice else []
+        return nice if processor is None else [*nice, "taskset", "-c", str(processor)]
 
 
 @dataclass(frozen=True)
@@ -45,52 +46,47 @@ class ServerProcess:
     """A running server."""
 
     port: int
-    process: psutil.Process
+    pid: int
 
-    def cpu_seconds(self) -> float:
-        """User and system time so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
 
-    def resident_bytes(self) -> int:
-        """Resident memory; what the kernel holds for its sockets is not in it."""
-        return int(self.process.memory_info().rss)
+def _command(peer: Peer, programs: Programs) -> list[str]:
+    if not peer.script:
+        return [str(programs.floor)]
+    return [sys.executable, str(Path(__file__).with_name(peer.script))]
 
 
 @contextmanager
-def running_server(peer: Peer, processors: Processors) -> Iterator[ServerProcess]:
+def running_server(peer: Peer, programs: Programs, machine: Machine) -> Iterator[ServerProcess]:
     """
     A fresh server while the block runs.
 
     Raises:
-        RuntimeError: If it does not start, or ends before the block does.
+        LoadFailed: If it does not start, or ends before the block does.
     """
-    script = Path(__file__).with_name(peer.script)
-    _pin(processors.server)  # a child is where its parent was
-    try:
-        child = subprocess.Popen(
-            [sys.executable, str(script)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **peer.environment},
-            text=True,
-        )
-    finally:
-        _pin(processors.generator)
+    with tempfile.TemporaryFile("w+") as complaints:
+        yield from _run(peer, [*machine.prefix(machine.server), *_command(peer, programs)], complaints)
+
+
+def _run(peer: Peer, command: list[str], complaints: IO[str]) -> Iterator[ServerProcess]:
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=complaints,  # clients that vanish make some servers talkative
+        env={**os.environ, **peer.environment},
+        text=True,
+    )
     try:
         assert child.stdout is not None, "it was asked for"
         line = child.stdout.readline()
         if not line.strip().isdigit():
-            raise RuntimeError(f"{peer.name} did not start")
-        yield ServerProcess(int(line), psutil.Process(child.pid))
+            complaints.seek(0)
+            raise LoadFailed(f"{peer.name} did not start: {complaints.read().strip().rpartition(chr(10))[2]}")
+        yield ServerProcess(int(line), child.pid)  # nice and taskset become what they start
         if child.poll() is not None:
-            raise RuntimeError(f"{peer.name} ended by itself with {child.returncode}")
+            raise LoadFailed(f"{peer.name} ended by itself with {child.returncode}")
     finally:
-        _stop(child)
-
-
-def _stop(child: subprocess.Popen[str]) -> None:
-    child.kill()  # how it ends is not measured, and politeness to thousands of connections takes its time
-    child.wait(_STOP_SECONDS)
-    if child.stdout is not None:
-        child.stdout.close()
+        child.kill()  # how it ends is not measured, and politeness to thousands of connections takes its time
+        child.wait(_STOP_SECONDS)
+        if child.stdout is not None:
+            child.stdout.close()

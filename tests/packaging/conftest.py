@@ -27,7 +27,9 @@ FILES = (
     "pyproject.toml",
     "setup.py",
 )
-LEFT_OUT = shutil.ignore_patterns("*.so", "*.pyd", "*.c", "*.egg-info", "__pycache__")
+BUILT = ("*.so", "*.pyd", "*.egg-info", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns(*BUILT)
+LEFT_OUT_OF_SOURCE = shutil.ignore_patterns(*BUILT, "*.c")  # outside of src, C is source
 OURS = ("CC", "CFLAGS", "LDSHARED", "PYTHONPATH", "RTCORE_")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -38,7 +40,7 @@ def copy_project(target: Path) -> Path:
     target.mkdir(parents=True)
     for name in FILES:
         shutil.copy(PROJECT / name, target / name)
-    shutil.copytree(PROJECT / "src", target / "src", ignore=LEFT_OUT)
+    shutil.copytree(PROJECT / "src", target / "src", ignore=LEFT_OUT_OF_SOURCE)
     for name in ("tests", "docs", "examples", "bench", ".ci"):
         shutil.copytree(PROJECT / name, target / name, ignore=LEFT_OUT)
     return target
