@@ -26,7 +26,7 @@ class Measure:
     """The generator's figure to take off first; empty: none."""
 
     def read(self, figures: Figures) -> float | None:
-        """Its value in one run; None where there is none: no message began and ended while it was measured."""
+        """Its value in one run; None where there is none, as of latency where nothing came."""
         if self.name not in figures:
             return None
         value = figures[self.name] - (figures[self.minus] if self.minus else 0.0)

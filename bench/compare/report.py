@@ -37,7 +37,7 @@ def number_text(value: float) -> str:
             break
     else:
         suffix = ""
-    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    decimals = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return f"{value:.{decimals}f}{suffix}"
 
 

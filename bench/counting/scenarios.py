@@ -11,7 +11,7 @@ in two sizes, so whatever it does once (importing, opening, subscribing) cancels
         return size
 
 Functions may be `async`, then Trio runs them. The collector is off: when it comes depends on what else was allocated.
-To count another way of fanning out, copy `fan1`: `open_clients` gives real sockets that are subscribed at a real server.
+To count another way of fanning out, copy `fan1`: `open_clients` gives real sockets, subscribed at a real server.
 
 Run by itself, `python bench/counting/scenarios.py NAME SIZE` does the work once.
 """
@@ -24,13 +24,13 @@ import gc
 import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import socket
+    import trio
 
     import rtcore
 
@@ -140,7 +140,7 @@ async def fan32(size: int) -> int:
         return await fan_out(hub, clients, size, 32)
 
 
-async def fan_out(hub: rtcore.Hub, clients: list[socket.socket], size: int, burst: int) -> int:
+async def fan_out(hub: rtcore.Hub, clients: list[trio.SocketStream], size: int, burst: int) -> int:
     """Publish `size` times `burst` messages, each burst once the last has left; the clients do not read meanwhile."""
     import trio.testing
 
@@ -154,15 +154,15 @@ async def fan_out(hub: rtcore.Hub, clients: list[socket.socket], size: int, burs
     return size * burst * len(clients)
 
 
-def unread_bytes(client: socket.socket) -> int:
+def unread_bytes(client: trio.SocketStream) -> int:
     """What waits in the system's buffer."""
     count = array.array("i", [0])
-    fcntl.ioctl(client.fileno(), termios.FIONREAD, count)
+    fcntl.ioctl(client.socket.fileno(), termios.FIONREAD, count)
     return count[0]
 
 
 @asynccontextmanager
-async def open_clients(count: int) -> AsyncIterator[tuple[rtcore.Hub, list[socket.socket]]]:
+async def open_clients(count: int) -> AsyncIterator[tuple[rtcore.Hub, list[trio.SocketStream]]]:
     """A server on a real port, with so many clients on real sockets that have subscribed to `tasks`."""
     import trio
 
@@ -170,17 +170,18 @@ async def open_clients(count: int) -> AsyncIterator[tuple[rtcore.Hub, list[socke
     from rtcore.testing import mask_frame
 
     subscription = mask_frame(1, b'{"type":"subscribe","data":{"channels":["tasks"]}}')
-    async with rtcore.open_hub() as hub, trio.open_nursery() as nursery:
+    async with rtcore.open_hub() as hub, AsyncExitStack() as closing, trio.open_nursery() as nursery:
         server = await nursery.start(rtcore.serve, hub, rtcore.Settings(port=0))
         streams = [await trio.open_tcp_stream("127.0.0.1", server.port) for _ in range(count)]
         for stream in streams:
+            closing.push_async_exit(stream)
             await stream.send_all(HEAD.replace(b"permessage-deflate", b"none") + subscription)
             received = b""
             while b'"subscribed"' not in received:
                 more = await stream.receive_some()
                 assert more, f"the server hung up after {received!r}"
                 received += more
-        yield hub, [stream.socket._sock for stream in streams]
+        yield hub, streams
         nursery.cancel_scope.cancel()
 
 
@@ -188,7 +189,6 @@ def run_scenario(name: str, size: int) -> int:
     """Do the work; returns the units."""
     import trio
 
-    gc.disable()
     work = SCENARIOS[name].work
 
     async def wait(done: Awaitable[int]) -> int:
@@ -199,4 +199,5 @@ def run_scenario(name: str, size: int) -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()
     print(run_scenario(sys.argv[1], int(sys.argv[2])))

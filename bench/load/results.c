@@ -29,7 +29,7 @@ void result_number(const char *name, double value) {
 }
 
 void result_quantiles(void) {
-    if (!latency_count()) return; /* no message began and ended within the stretch */
+    if (!latency_count()) return; /* nothing came */
     static const struct { const char *name; double share; } wanted[] = {
         {"p50_us", .5}, {"p90_us", .9}, {"p99_us", .99}, {"p999_us", .999}};
     for (unsigned i = 0; i < sizeof wanted / sizeof *wanted; i++) result_number(wanted[i].name, latency_quantile(wanted[i].share));
