@@ -71,6 +71,8 @@ static void drive(connection *publisher, const options *wanted) {
         if (edge < rest) rest = edge;
         connections_turn(rest < LONGEST_TURN ? rest : LONGEST_TURN);
     }
+    if (wanted->rate) publish_open(publisher, wanted, measured.end); /* due while this process was held up */
+    connection_flush(publisher);
 }
 
 /* Waits for what is on its way, as long as anything comes. */

@@ -35,7 +35,8 @@ def frame(payload: bytes, opcode: int = 1, *, fin: bool = True, rsv1: bool = Fal
 
 class FlawedServer:
     """
-    Paths: /subscribe, /publish (applies the flaw), /echo (applies it to its answers), /refuse.
+    Paths: /subscribe, /publish (applies the flaw), /hear (the same, and sends it to the publisher too), /echo (applies
+    it to its answers), /refuse.
 
     Args:
         flaw: What becomes of a message.
@@ -47,7 +48,7 @@ class FlawedServer:
         self._flaw = flaw
         self._extension = extension
         self._pieces = pieces
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._subscribers: list[socket.socket] = []
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -64,6 +65,11 @@ class FlawedServer:
         with self._lock:
             for connected in self._open:
                 connected.close()
+
+    def wait_pongs(self, count: int) -> bool:
+        """Whether so many pongs came; whoever sent them may have gone meanwhile."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self.pongs >= count, 10)
 
     def _accept(self) -> None:
         while True:
@@ -107,14 +113,18 @@ class FlawedServer:
         while True:
             opcode, message = read_frame(stream)
             if opcode == 10:
-                self.pongs += 1
+                with self._lock:
+                    self.pongs += 1
+                    self._lock.notify_all()
             elif opcode == 1:
                 number += 1
-                self._send([connected] if path == "/echo" else self._subscribers, self._flaw(number, message))
+                receivers = [] if path == "/echo" else self._subscribers
+                itself = [connected] if path in ("/echo", "/hear") else []
+                self._send([*receivers, *itself], self._flaw(number, message))
 
     def _send(self, receivers: Sequence[socket.socket], data: bytes) -> None:
         step = self._pieces or len(data) or 1
-        for receiver in list(receivers):
+        for receiver in receivers:
             with suppress(OSError):  # one that has gone, as some flaws have them do
                 for start in range(0, len(data), step):
                     receiver.sendall(data[start : start + step])

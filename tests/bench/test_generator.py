@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import psutil
 import pytest
 
 CLIENTS = 3
@@ -114,6 +115,7 @@ def test_fragments_and_pings_between_them_are_put_together(
     assert faults(figures) == {}
     assert figures["delivered"] == figures["expected"] > 0
     assert figures["pings"] == figures["expected"]
+    assert server.wait_pongs(int(figures["pings"]))
 
 
 def test_messages_joined_in_one_all_count(run: Run, make_frame: Frame) -> None:
@@ -140,6 +142,22 @@ def test_marker_torn_over_two_messages_is_no_delivery(run: Run, make_frame: Fram
     figures = run(tear)
     assert figures["delivered"] == 0
     assert figures["lost"] == figures["expected"] > 0
+
+
+def test_marker_with_one_wrong_character_is_no_delivery(run: Run, make_frame: Frame) -> None:
+    def spoil(number: int, message: bytes) -> bytes:
+        place = number % MARKER
+        return make_frame(message[:place] + b"#" + message[place + 1 :])
+
+    figures = run(spoil)
+    assert figures["delivered"] == 0
+    assert figures["lost"] == figures["expected"] > 0
+
+
+def test_what_the_publisher_hears_itself_is_no_delivery(run: Run, make_frame: Frame) -> None:
+    load = {"publisher-path": "/hear"}
+    figures = run(lambda number, message: make_frame(message) * (number % 10 != 3), **load)
+    assert faults(figures) == {"lost": occurrences(figures, 3) * CLIENTS}
 
 
 @pytest.mark.parametrize("place", [1, 5], ids=["another run's", "one that was never published"])
@@ -213,6 +231,27 @@ def test_time_runs_from_when_a_message_was_due(run: Run, make_frame: Frame) -> N
     assert run(hold, rate=200, seconds=0.5)["maximum_us"] >= 95_000
 
 
+@pytest.mark.parametrize("place", [60, 200], ids=["early", "late"])
+def test_time_runs_also_while_the_generator_is_held_up_itself(place: int, run: Run, make_frame: Frame) -> None:
+    """
+    A quarter of the messages is due while the generator stands still for 0.3 s, more than 150 ms before it goes on. A
+    clock that starts when a message is written would show none of that, nor a generator that leaves out what it missed.
+    """
+
+    def hold_up(number: int, message: bytes) -> bytes:
+        if number == place:
+            (generator,) = (child for child in psutil.Process().children() if child.name() == "generator")
+            generator.suspend()
+            threading.Event().wait(0.3)
+            generator.resume()
+        return make_frame(message)
+
+    figures = run(hold_up, rate=400, seconds=0.6, patience=5)
+    assert faults(figures) == {}
+    assert figures["published"] >= 400 * 0.65 - 1
+    assert figures["p90_us"] >= 150_000
+
+
 def test_message_that_comes_after_the_measured_time_is_measured(run: Run, make_frame: Frame) -> None:
     """It is the slowest: without it a server that hangs would look quick. Here it hangs at message 101."""
 
@@ -243,7 +282,7 @@ def test_echo_that_is_not_the_same_is_no_round_trip(run: Run, make_frame: Frame)
 def test_run_that_cannot_be_made_has_no_figures(run: Run, make_frame: Frame) -> None:
     from load.generator import LoadFailed
 
-    with pytest.raises(LoadFailed, match="503 Service Unavailable"):
+    with pytest.raises(LoadFailed, match=r"503 Service Unavailable\n.*refused or ended"):
         run(lambda _, message: make_frame(message), path="/refuse")
     with pytest.raises(LoadFailed, match=r"--rate: expected a number from 0\.01"):
         run(lambda _, message: make_frame(message), rate="fast")
