@@ -20,7 +20,12 @@ struct inflater {
     z_stream stream;
 };
 
-static bytes text, last_compressed, last_text;
+#define REMEMBERED 64
+
+/* The newest compressed messages that stand for themselves, and their texts. */
+static struct { bytes compressed, text; } known[REMEMBERED];
+static unsigned oldest;
+static bytes text;
 static struct inflater *shared;
 
 static struct inflater *new_inflater(void) {
@@ -46,19 +51,22 @@ static bool run(z_stream *stream, const void *data, size_t length) {
 
 const char *inflate_message(struct inflater **window, const char *data, size_t length, size_t *inflated) {
     static const unsigned char tail[4] = {0, 0, 0xff, 0xff};
-    if (!window && last_compressed.data && length == last_compressed.length && !memcmp(data, last_compressed.data, length)) {
-        *inflated = last_text.length;
-        return last_text.data;
-    }
+    for (unsigned i = 0; !window && i < REMEMBERED; i++)
+        if (known[i].compressed.length == length && !memcmp(data, known[i].compressed.data, length)) {
+            *inflated = known[i].text.length;
+            return known[i].text.data;
+        }
     struct inflater **place = window ? window : &shared;
+    if (!length) return NULL;
     if (!*place) *place = new_inflater();
     if (!window) inflateReset(&(*place)->stream);
     text.length = 0;
     if (!run(&(*place)->stream, data, length) || !run(&(*place)->stream, tail, sizeof tail)) return NULL;
     if (!window) {
-        last_compressed.length = last_text.length = 0;
-        bytes_append(&last_compressed, data, length);
-        bytes_append(&last_text, text.data, text.length);
+        known[oldest].compressed.length = known[oldest].text.length = 0;
+        bytes_append(&known[oldest].compressed, data, length);
+        bytes_append(&known[oldest].text, text.data, text.length);
+        oldest = (oldest + 1) % REMEMBERED;
     }
     *inflated = text.length;
     return text.data;
