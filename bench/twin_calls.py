@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from rtcore.hub.filters import compile_filter
+from rtcore.values.limits import Limits
+
 __all__ = ["CALLS"]
 
 Calls = Mapping[str, Callable[[], object]]
@@ -102,6 +105,20 @@ class _Owner:
         pass
 
 
+def filter_program(twin: Twin) -> Calls:
+    data = {"task_id": "t1", "status": "running", "progress": 40}
+
+    def judge(wish: dict[str, Any]) -> Callable[[], object]:
+        program = twin.FilterProgram(compile_filter(wish, Limits()).conditions)
+        return lambda: program.matches("task.progress", "tasks", data)
+
+    return {
+        "FilterProgram.matches, task_id": judge({"task_id": "t1"}),
+        "FilterProgram.matches, type task.*": judge({"type": "task.*"}),
+        "FilterProgram.matches, a set of three": judge({"status": ["running", "failed", "done"]}),
+    }
+
+
 def framing(twin: Twin) -> Calls:
     parser = twin.FrameParser(1 << 20)
     return {
@@ -151,7 +168,7 @@ def utf8(twin: Twin) -> Calls:
 CALLS: Mapping[str, Callable[[Twin], Calls]] = {
     make.__name__: make
     for make in (
-        *(batch_encoder, deflate, event_ring, fan_out, framing, masking),
+        *(batch_encoder, deflate, event_ring, fan_out, filter_program, framing, masking),
         *(request_head, socket_table, token_bucket, utf8),
     )
 }
