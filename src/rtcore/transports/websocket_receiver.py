@@ -232,7 +232,7 @@ class WebSocketReceiver(WebSocketSender):
                     self._messages.append(event)
             else:
                 self._heard(event)
-        self._note_received(count)
+        self._note_received(count, trio.current_time())
 
     def _handle_messages(self) -> None:
         """Handle what was fed, one message after the other, until one has to be awaited or the turn is over."""
@@ -249,6 +249,8 @@ class WebSocketReceiver(WebSocketSender):
                     continue
                 count += 1
                 self._awaited = conversation.handle(event)
+                if not state.pending and self._awaited is None:
+                    continue  # nearly always the only message of its segment
                 if self.crowded:  # the replies to one segment must not pile up before the first leaves
                     self.flush()
                 left -= len(event.data) + _MESSAGE_BYTES
@@ -257,12 +259,12 @@ class WebSocketReceiver(WebSocketSender):
                     break
         finally:
             self._handling = False
-        self._note_received(count)
+        self._note_received(count, began)
 
-    def _note_received(self, messages: int) -> None:
+    def _note_received(self, messages: int, now: float) -> None:
         self._traffic.messages_in += messages
         self._messages_received += messages
-        self.timers.received(trio.current_time(), message=messages > 0)
+        self.timers.received(now, message=messages > 0)
 
     def _heard(self, event: ProtocolEvent) -> None:
         if isinstance(event, PingReceived):
