@@ -92,13 +92,16 @@ async def test_violation_is_named_however_much_is_unread(
     handler = Listener(echo=True)
     async with open_talk(handler, limits=Limits(message_bytes=1000)) as talk, trio.open_nursery() as nursery:
 
+        sent = trio.Event()
+
         async def send() -> None:
             await talk.peer.send_raw(mask_frame(Opcode.TEXT, b"fine") + bad)
             for _ in range(50):
                 await talk.peer.send_raw(bytes(10_000))
+            sent.set()
 
         nursery.start_soon(send)
-        await trio.sleep(1)
+        await sent.wait()
         assert await talk.peer.receive_message() == "fine"
         assert (await talk.peer.receive_close()).code == code
         await talk.finished.wait()
