@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -29,6 +30,12 @@ __all__ = ["Subscriber"]
 _NONE: Final[Mapping[str, Cursor]] = MappingProxyType({})
 
 
+@lru_cache(maxsize=64)
+def _lag_bounds(events: int, bytes: int) -> tuple[int, int]:
+    """One pair for all who have the same bounds."""
+    return events, bytes
+
+
 class Subscriber(ABC):
     """
     Args:
@@ -43,8 +50,7 @@ class Subscriber(ABC):
     __slots__ = (
         "_backlog",
         "_clock",
-        "_lag_bytes",
-        "_lag_events",
+        "_lag",
         "blocked",
         "counters",
         "cursors",
@@ -67,8 +73,7 @@ class Subscriber(ABC):
         self.counters = counters
         self.cursors: Mapping[str, Cursor] = _NONE
         """By channel."""
-        self._lag_events = lag_events
-        self._lag_bytes = lag_bytes
+        self._lag = _lag_bounds(lag_events, lag_bytes)
         self._backlog: Backlog | None = None
         self.blocked = False
         self.dropped = 0
@@ -80,7 +85,7 @@ class Subscriber(ABC):
     def backlog(self) -> Backlog:
         """What waits for it; made when first asked for, since most subscribers keep up for ever."""
         if self._backlog is None:
-            self._backlog = Backlog(self._lag_events, self._lag_bytes)
+            self._backlog = Backlog(*self._lag)
         return self._backlog
 
     @property

@@ -162,13 +162,16 @@ class MessageEncoder:
         compression: What was agreed; None for no compression.
     """
 
-    __slots__ = ("_compression", "wire_encoding")
+    __slots__ = ("compression", "wire_encoding")
+
+    compression: CompressionParameters | None
+    """What was agreed."""
 
     wire_encoding: int | None
     """What its frames are encoded for, hashable: None for no compression, otherwise the window bits."""
 
     def __init__(self, compression: CompressionParameters | None = None) -> None:
-        self._compression = compression
+        self.compression = compression
         self.wire_encoding = None if compression is None else compression.server_window_bits
 
     def encode(self, data: bytes, text: bool = True) -> bytes:
@@ -180,7 +183,7 @@ class MessageEncoder:
             text: Whether it is text or binary.
         """
         opcode = _TEXT if text else _BINARY
-        compression = self._compression
+        compression = self.compression
         if compression is None or len(data) < compression.minimum_bytes:
             return encode_frame(opcode, data)
         compressed = _deflater(compression.server_window_bits, compression.level.zlib_level).compress(data)

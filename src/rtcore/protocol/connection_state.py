@@ -119,7 +119,6 @@ class ConnectionState:
     __slots__ = (
         "_assembler",
         "_close_frame",
-        "_compression",
         "_encoder",
         "_eof",
         "_failed",
@@ -137,7 +136,6 @@ class ConnectionState:
         "close_received",
         "close_sent",
         "close_taken",
-        "wire_encoding",
     )
 
     close_code: int | None
@@ -150,17 +148,13 @@ class ConnectionState:
     """Whether our close frame is queued or gone: nobody should begin anything new."""
     close_taken: bool
     """Whether our close frame was handed out by `take_control`: nothing may be written after it."""
-    wire_encoding: int | None
-    """What ready-made frames must be encoded for, hashable: None for no compression, otherwise the window bits."""
 
     def __init__(self, *, maximum_message_bytes: int, compression: CompressionParameters | None = None) -> None:
         self._parser = FrameParser(maximum_message_bytes, compression is not None)
         # Made with the first message in several parts, or compressed: most connections are idle, and say little.
         self._assembler: MessageAssembler | None = None
-        self._compression = compression
         self._maximum_message_bytes = maximum_message_bytes
         self._encoder = message_encoder(compression)
-        self.wire_encoding = self._encoder.wire_encoding
         self._parts: Sequence[tuple[int, bool, bool, bytes]] = _NO_PARTS
         self._taken = 0
         self._ping: bytes | None = None
@@ -239,7 +233,7 @@ class ConnectionState:
 
     def _assemble(self, opcode: int, last: bool, compressed: bool, payload: bytes) -> bytes | None:
         if self._assembler is None:
-            compression = self._compression
+            compression = self._encoder.compression
             self._assembler = MessageAssembler(
                 inflater_bits=None if compression is None else compression.client_window_bits,
                 context_takeover=compression is not None and not compression.client_no_context_takeover,
@@ -327,6 +321,11 @@ class ConnectionState:
         if self.close_taken:
             raise LocalProtocolError("no message may follow a close frame")
         return self._encoder.encode(data, text)
+
+    @property
+    def wire_encoding(self) -> int | None:
+        """What ready-made frames must be encoded for, hashable: None for no compression, otherwise the window bits."""
+        return self._encoder.wire_encoding
 
     @property
     def closed(self) -> bool:

@@ -1,7 +1,7 @@
 """
 Room for connections: how many there may be, in all and from one address.
 
-A connection holds a permit from before its handshake is answered until its socket is gone. There is no queue: a client
+A connection holds a place from before its handshake is answered until its socket is gone. There is no queue: a client
 that finds no room is told so at once and when to come back, which costs the server one small reply.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import math
 from functools import lru_cache
-from types import TracebackType
 from typing import Final
 
 from attrs import define, field, frozen
@@ -18,7 +17,7 @@ from attrs import define, field, frozen
 from rtcore.errors import HandshakeRefused
 from rtcore.values.limits import Limits
 
-__all__ = ["ConnectionPool", "Permit", "PoolStatistics", "address_key"]
+__all__ = ["ConnectionPool", "PoolStatistics", "address_key"]
 
 _KEYS: Final = 4096
 """Addresses whose keys are remembered, some 200 bytes each: a client that comes back has the same."""
@@ -45,30 +44,6 @@ class PoolStatistics:
 
 
 @define(eq=False)
-class Permit:
-    """One connection's place in the pool; leaving its block, or `release`, gives it back."""
-
-    address: str
-    """What the connection is counted under."""
-    _pool: ConnectionPool
-    _released: bool = field(default=False, init=False)
-
-    def release(self) -> None:
-        """Give the place back; more than once is once."""
-        if not self._released:
-            self._released = True
-            self._pool._release(self.address)
-
-    def __enter__(self) -> Permit:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-@define(eq=False)
 class ConnectionPool:
     """Admits connections up to `limits.connections`, and up to `limits.connections_per_address` from one address."""
 
@@ -81,9 +56,9 @@ class ConnectionPool:
     _refused: int = field(default=0, init=False)
     _addresses: dict[str, int] = field(factory=dict, init=False)
 
-    def admit(self, address: str) -> Permit:
+    def admit(self, address: str) -> None:
         """
-        A place for one more connection.
+        Take a place for one more connection, until `release`.
 
         Args:
             address: IP address of the client; other text is counted as it is.
@@ -105,7 +80,14 @@ class ConnectionPool:
         self._created += 1
         if self._active > self._maximum:
             self._maximum = self._active
-        return Permit(key, self)
+
+    def release(self, address: str) -> None:
+        """Give one place back that was taken for this address."""
+        key = address_key(address)
+        self._active -= 1
+        held = self._addresses.pop(key) - 1
+        if held:
+            self._addresses[key] = held
 
     def statistics(self) -> PoolStatistics:
         """A snapshot."""
@@ -122,12 +104,6 @@ class ConnectionPool:
         self._refused += 1
         # Whole seconds, since the header has no others (RFC 9110, section 10.2.3).
         return HandshakeRefused(status, message, headers=(("Retry-After", str(math.ceil(self.retry_after_seconds))),))
-
-    def _release(self, key: str) -> None:
-        self._active -= 1
-        held = self._addresses.pop(key) - 1
-        if held:
-            self._addresses[key] = held
 
 
 def address_key(address: str) -> str:

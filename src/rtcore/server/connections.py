@@ -21,6 +21,7 @@ from rtcore.errors import HandshakeRefused
 from rtcore.hub.encoding import frame_encoding
 from rtcore.hub.hub import Hub
 from rtcore.protocol.connection_state import ConnectionState
+from rtcore.server.admission import ConnectionPool
 from rtcore.server.draining import Drain
 from rtcore.server.hooks import Presence
 from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
@@ -46,6 +47,7 @@ class Connections:
     Args:
         hub: Where they subscribe and publish.
         reception: Decides what a request head wants.
+        pool: Where each of them has taken a place, and gives it back.
         limits: Bounds on each of them.
         traffic: Where their bytes are counted.
         presence: Told of those that come and go.
@@ -59,6 +61,7 @@ class Connections:
         hub: Hub,
         reception: Reception,
         *,
+        pool: ConnectionPool,
         limits: Limits,
         traffic: Traffic,
         presence: Presence,
@@ -74,6 +77,7 @@ class Connections:
         """How many were refused, by status."""
         self._hub = hub
         self._reception = reception
+        self._pool = pool
         self._limits = limits
         self._traffic = traffic
         self._presence = presence
@@ -133,6 +137,7 @@ class Connections:
     def gone(self, connection: WebSocketConnection) -> None:
         """Its socket is closed."""
         self._drain.remove(connection)
+        self._pool.release(connection.address)
 
     async def serve(
         self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
@@ -178,6 +183,13 @@ class Connections:
         self.refused[str(refused.status)] = self.refused.get(str(refused.status), 0) + 1
 
     def _connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
+        try:
+            return self._new_connection(transport, upgrade)
+        except BaseException:
+            self._pool.release(upgrade.address)  # there is nobody else to do it
+            raise
+
+    def _new_connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
         accepted, limits = upgrade.accepted, self._limits
         connection = WebSocketConnection(
             self._hub,
@@ -191,7 +203,7 @@ class Connections:
             early=upgrade.early,
         )
         connection.address, connection.path = upgrade.address, upgrade.profile.path
-        connection.identity, connection.place = upgrade.identity, upgrade.permit
+        connection.identity = upgrade.identity
         connection.conversation = upgrade.profile.conversation(connection)
         return connection
 

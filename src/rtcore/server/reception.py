@@ -21,7 +21,7 @@ from rtcore.errors import AuthenticationError, HandshakeRefused
 from rtcore.protocol.compression import CompressionLevel, CompressionSettings
 from rtcore.protocol.handshake import Accepted, accept_handshake, refusal_response, wants_websocket
 from rtcore.protocol.header_grammar import HeadReader, RequestHead, parse_request_head
-from rtcore.server.admission import ConnectionPool, Permit
+from rtcore.server.admission import ConnectionPool
 from rtcore.server.authentication import Authenticator, bearer_token
 from rtcore.server.incoming import Incoming, Peer
 from rtcore.server.origins import OriginPolicy
@@ -54,7 +54,6 @@ class Upgrade:
     accepted: Accepted
     identity: Identity | None
     """None: the client has yet to authenticate in its first message."""
-    permit: Permit
     address: str
     """Whom the connection counts for: the peer, or the client that a trusted proxy names."""
     early: bytes = field(repr=False)
@@ -134,9 +133,9 @@ class Reception:
         self._origins.check(head.get("origin"), head.get("host"), secure=secure)
         identity = self._identify(head, profile)
         address = self._proxies.client_address(peer, head)
-        permit = self._pool.admit(address)
+        self._pool.admit(address)  # last of all, since from here on there is something to give back
         return Upgrade(
-            profile=profile, accepted=accepted, identity=identity, permit=permit, address=address, early=rest
+            profile=profile, accepted=accepted, identity=identity, address=address, early=rest
         )
 
     def _identify(self, head: RequestHead, profile: Profile) -> Identity | None:

@@ -134,6 +134,7 @@ class Server:
         self._connections = Connections(
             hub,
             self._reception,
+            pool=self.pool,
             limits=settings.limits,
             traffic=self.traffic,
             presence=Presence(hub, hooks or ConnectionHooks()),

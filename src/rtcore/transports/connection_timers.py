@@ -20,6 +20,8 @@ from rtcore.values.opcodes import CloseCode
 
 __all__ = ["ENDINGS", "ConnectionTimers", "Due"]
 
+_NEGLIGIBLE_SECONDS: Final = 0.001
+
 
 class Due(IntEnum):
     """What a deadline that has passed asks for."""
@@ -75,6 +77,8 @@ class ConnectionTimers:
 
     def away(self, seconds: float) -> None:
         """Nobody read for so long, because a handler was at work: the peer is not to blame for that time."""
+        if seconds < _NEGLIGIBLE_SECONDS:
+            return  # and an idle connection's times stay one number, not three
         self.last_message += seconds
         self.last_received += seconds
         self.pinged += seconds

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:  # it is told of connections, and they tell it
     from rtcore.transports.websocket_connection import WebSocketConnection
 
-__all__ = ["UNOBSERVED", "Lifetime", "Place"]
-
-
-class Place(Protocol):
-    """What a connection holds among all that there may be."""
-
-    def release(self) -> None:
-        """Give it back; idempotent."""
-        ...
+__all__ = ["UNOBSERVED", "Lifetime"]
 
 
 class Lifetime(Protocol):

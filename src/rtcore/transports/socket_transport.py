@@ -15,6 +15,11 @@ from rtcore.transports.transport import Receiver
 __all__ = ["SocketTransport"]
 
 
+def _stop_waiting(_raise_cancel: Callable[[], None]) -> trio.lowlevel.Abort:
+    """A function, so that an idle connection holds no bound method."""
+    return trio.lowlevel.Abort.SUCCEEDED
+
+
 class _Served:
     """Static, so that an idle connection holds no bound method."""
 
@@ -75,17 +80,14 @@ class SocketTransport:
 
     def wait_input(self) -> Awaitable[object]:
         """Wait until somebody calls `wake`. Not a coroutine: an idle connection would hold its frame."""
-        self._task = trio.lowlevel.current_task()
-        return trio.lowlevel.wait_task_rescheduled(self._stop_waiting)  # noqa: ASYNC105  # its caller awaits it
-
-    def _stop_waiting(self, _raise_cancel: Callable[[], None]) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
+        task = self._task = trio.lowlevel.current_task()
+        task.custom_sleep_data = self  # Trio clears it when the task runs again, by `wake` or a cancellation
+        return trio.lowlevel.wait_task_rescheduled(_stop_waiting)  # noqa: ASYNC105  # its caller awaits it
 
     def wake(self) -> None:
         """Let the waiting task run."""
         task, self._task = self._task, None
-        if task is not None:
+        if task is not None and task.custom_sleep_data is self:
             trio.lowlevel.reschedule(task)
 
     async def send_eof(self) -> bool:

@@ -25,7 +25,7 @@ from rtcore.protocol.connection_state import (
 )
 from rtcore.protocol.envelope import encode_error
 from rtcore.transports.connection_timers import ENDINGS, Due
-from rtcore.transports.lifetime import UNOBSERVED, Lifetime, Place
+from rtcore.transports.lifetime import UNOBSERVED, Lifetime
 from rtcore.transports.statistics import ConnectionStatistics
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
@@ -66,7 +66,7 @@ class WebSocketConnection(WebSocketReceiver):
         early: Bytes that came after the handshake's request.
     """
 
-    __slots__ = ("_scope", "_timer", "address", "identity", "path", "place")
+    __slots__ = ("_scope", "_timer", "address", "identity", "path")
 
     def __init__(
         self,
@@ -98,8 +98,6 @@ class WebSocketConnection(WebSocketReceiver):
         """The path that it asked for."""
         self.identity: Identity | None = None
         """Who is at the other end, once that is known."""
-        self.place: Place | None = None
-        """Given back when it is gone."""
         self._scope: trio.CancelScope | None = None
         self._timer: Timer | None = None
 
@@ -200,8 +198,6 @@ class WebSocketConnection(WebSocketReceiver):
                     finally:
                         await self._finish(patience)
         finally:
-            if self.place is not None:
-                self.place.release()
             lifetime.gone(self)
 
     def _begin(self, lifetime: Lifetime) -> None:

@@ -55,7 +55,6 @@ class WebSocketSender(Subscriber):
         "_unsent",
         "_watching_room",
         "ended",
-        "limits",
         "timers",
     )
 
@@ -79,7 +78,6 @@ class WebSocketSender(Subscriber):
             slot=transport.slot,
         )
         now = trio.current_time()
-        self.limits = limits
         self.timers = ConnectionTimers(limits, now, now)
         self.ended: ConnectionClosed | None = None
         """How it ended, once it has; the socket may still be on its way out."""
@@ -94,6 +92,11 @@ class WebSocketSender(Subscriber):
         self._watching_room = False
         self._gone = False
         self._messages_sent = 0
+
+    @property
+    def limits(self) -> Limits:
+        """Its bounds."""
+        return self.timers.limits
 
     @abstractmethod
     def _arm(self, deadline: float) -> None:
