@@ -233,6 +233,24 @@ def test_one_owners_fault_does_not_stop_the_others(table: Any) -> None:
     assert [owner.heard for _, owner, _ in talks] == [[b"x"], [b"x", ("failed", "a fault")], [b"x"]]
 
 
+def test_an_owner_that_cannot_even_fail_is_closed(table: Any) -> None:
+    """It would be served, and fail, for ever: readiness is reported as long as nobody reads."""
+    slot, owner, theirs = connect(table)
+    _, other, others = connect(table)
+
+    def fail(error: Exception | None = None) -> None:
+        raise RuntimeError("again")
+
+    owner.then = fail
+    owner.failed = fail  # type: ignore[method-assign]  # a fault of the owner's
+    theirs.send(b"x")
+    others.send(b"y")
+    with pytest.raises(RuntimeError, match="again"):
+        table.poll()
+    table.poll()
+    assert (slot.descriptor, other.heard) == (-1, [b"y"])
+
+
 def test_an_owner_may_close_its_own_socket_or_hand_it_on(table: Any) -> None:
     slot, owner, theirs = connect(table)
     heir = Owner()

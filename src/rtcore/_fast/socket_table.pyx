@@ -181,7 +181,11 @@ cdef class SocketTable:
             if slot.reading and mask & ~EPOLLOUT:
                 self._receive(slot)
         except Exception as error:  # one owner's fault must not stop the others
-            slot.owner.failed(error)
+            try:
+                slot.owner.failed(error)
+            except Exception:
+                slot.close()  # it would fail again, and again
+                raise
         return 0
 
     cdef int _receive(self, SocketSlot slot) except -1:

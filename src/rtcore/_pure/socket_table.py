@@ -94,6 +94,9 @@ class SocketTable:
 
         Returns:
             How many were; 256 mean that more may be.
+
+        Raises:
+            Exception: What an owner's `failed` raised; its socket is closed, and the others are served next time.
         """
         ready = [(self._slots.get(descriptor), mask) for descriptor, mask in self._epoll.poll(0, _EVENTS)]
         for slot, mask in ready:
@@ -108,7 +111,11 @@ class SocketTable:
             if slot.reading and mask & ~select.EPOLLOUT:
                 self._receive(slot)
         except Exception as error:  # one owner's fault must not stop the others
-            slot.owner.failed(error)
+            try:
+                slot.owner.failed(error)
+            except Exception:
+                slot.close()  # it would fail again, and again
+                raise
 
     def _receive(self, slot: SocketSlot) -> None:
         try:

@@ -8,6 +8,7 @@ sockets' owners synchronously, so pings are answered and frames are parsed witho
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -17,6 +18,8 @@ import trio
 from rtcore._fast import AVAILABLE, SocketTable
 
 __all__ = ["SOCKETS_AVAILABLE", "open_socket_table"]
+
+logger = logging.getLogger("rtcore.connection")
 
 SOCKETS_AVAILABLE = AVAILABLE
 """Whether this system has what the driver needs; elsewhere sockets are served as streams."""
@@ -49,13 +52,19 @@ async def open_socket_table() -> AsyncGenerator[SocketTable]:
 async def _drive(table: SocketTable, scope: trio.CancelScope) -> None:
     with scope:
         while True:
-            served = table.poll()
-            if not served:
+            if not _poll(table):
                 await trio.lowlevel.wait_readable(table.fileno())
                 continue
             # While that was served more has come; a tick of Trio's costs as much as serving a socket.
             polls = 1
-            while served and polls < _POLLS:
-                served = table.poll()
+            while polls < _POLLS and _poll(table):
                 polls += 1
             await trio.lowlevel.checkpoint()
+
+
+def _poll(table: SocketTable) -> int:
+    try:
+        return table.poll()
+    except Exception:  # of one connection, which is closed by now: it must not end all others
+        logger.exception("a connection failed, and failed to say so")
+        return 1
