@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 from collections.abc import Callable, Iterator
@@ -216,6 +217,50 @@ async def test_a_connection_may_end_and_others_publish_inside_a_fan_out(
     for reader in readers[3:]:
         assert reader.offsets() == [("a", 1), ("b", 1), ("a", 2)]
     assert first.read().lstrip(b"\0").count(b"\n") == 3
+
+
+class PublishingFanOut:
+    """The fan-out, with a publication in the middle of its second round: as a connection's end may cause one."""
+
+    def __init__(self, hub: Hub, inner: Any) -> None:
+        self.hub, self.inner, self.rounds = hub, inner, 0
+
+    def add(self, group: Any, data: bytes) -> None:
+        self.inner.add(group, data)
+
+    def send(self) -> Any:
+        failures = self.inner.send()
+        self.rounds += 1
+        if self.rounds == 2:
+            self.hub.publish("b", "t", "in the middle")
+        return failures
+
+
+async def test_what_is_published_in_the_middle_of_a_fan_out_reaches_those_already_served(
+    open_hub: OpenHub, make_reader: Callable[[Hub], Reader], autojump_clock: MockClock
+) -> None:
+    """Channel b is done in the first round, a takes two; then b has one event more."""
+    hub = open_hub()
+    reader = make_reader(hub)
+    assert reader.slot is not None
+    with socket.socket(fileno=os.dup(reader.slot.descriptor)) as ours:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    single = make_reader(hub)
+    taken: list[bytes] = []
+    single.slot, single.write = None, taken.append  # type: ignore[method-assign]  # as over a stream
+    for each in (reader, single):
+        for channel in "ab":
+            hub.attach_cursor(each, channel)
+    hub.broadcaster.flush()
+    fan_out = PublishingFanOut(hub, hub.broadcaster._fan_out)
+    hub.broadcaster._fan_out = cast("Any", fan_out)
+    for number in range(2):
+        hub.publish("a", "t", str(number) * 50_000)
+    hub.publish("b", "t", "first")
+    hub.broadcaster.flush()
+    assert fan_out.rounds == 3
+    assert sorted(reader.offsets()) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+    assert sorted(events_of(b"".join(taken))) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -10,7 +10,7 @@ runs inside `publish`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import cast
 
 import trio
@@ -125,10 +125,10 @@ class Broadcaster:
         finally:
             self._flushing = False
 
-    def _write_in_step(self, views: Iterable[View]) -> None:
+    def _write_in_step(self, views: Collection[View]) -> None:
         """One write to each socket that keeps up, whatever the number of its views; longer slices take more rounds."""
-        due = [view for view in views if view.flushed < view.due and len(view.in_step)]
-        while due:
+        # Looked for anew in each round: what is done about a socket that is full may publish on any of the views.
+        while due := [view for view in views if view.flushed < view.due and len(view.in_step)]:
             maximum_bytes = self._write_bytes // min(len(due), _SHARES)
             stops = []
             for view in due:
@@ -140,12 +140,11 @@ class Broadcaster:
                 self._counters.delivered += view.advance(stop)
             for slot, rest, error in failures:
                 cast("Subscriber", slot.owner).cut_short(rest, error)
-            due = [view for view in due if view.flushed < view.due and len(view.in_step)]
 
     def _settle(self, view: View) -> None:
         receivers = len(view.cursors) - len(view.behind)
         now = self._clock()
-        for entry in view.settle():
+        for entry in view.settle(again=view in self._views):
             self._counters.latency.observe(entry.event.type, now - entry.event.timestamp, receivers)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

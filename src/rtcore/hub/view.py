@@ -126,10 +126,19 @@ class View:
         """Let everything appended so far be sent."""
         self.due = self._ring.head
 
-    def settle(self) -> list[Entry]:
-        """Note that the tick is over; returns the entries that it sent for the first time."""
-        sent = self.entries(self._settled, self.due)
-        self.flushed = self._settled = self._needed = max(self.flushed, self.due)
+    def settle(self, *, again: bool = False) -> list[Entry]:
+        """
+        Note that the tick is over; returns the entries that it sent for the first time.
+
+        Args:
+            again: More was published while the tick was sent: those flushed one by one have yet to take it.
+        """
+        if not len(self.in_step):  # otherwise it stands at what they were really sent
+            self.flushed = max(self.flushed, self.due)
+        sent = self.entries(self._settled, self.flushed)
+        self._settled = self.flushed
+        if not again:
+            self._needed = self.flushed
         self._slices.clear()
         for cursor in list(self.strays):
             self.step_in(cursor)
