@@ -13,6 +13,7 @@ Linux only (`AVAILABLE`); elsewhere, and for TLS, connections run over streams.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -82,6 +83,8 @@ class SocketTable:
         Raises:
             OSError: If the system refuses; the descriptor is still the caller's.
         """
+        if self._epoll.closed:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         os.set_blocking(descriptor, False)
         slot = SocketSlot(self, descriptor, owner)
         self._watch(slot, True, False)
@@ -210,8 +213,13 @@ class SocketSlot:
 
     def shut_down(self) -> None:
         """Say that nothing more will be sent. Raises OSError if the connection is broken or the slot closed."""
-        with socket.socket(fileno=os.dup(self.descriptor)) as other:
-            other.shutdown(socket.SHUT_WR)
+        if self.descriptor < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        borrowed = socket.socket(fileno=self.descriptor)  # not a copy: there may be no descriptor left
+        try:
+            borrowed.shutdown(socket.SHUT_WR)
+        finally:
+            borrowed.detach()
 
     def detach(self) -> int:
         """Leave the table; the descriptor is the caller's again. -1 if it has left already."""

@@ -130,13 +130,11 @@ class Broadcaster:
         # Looked for anew in each round: what is done about a socket that is full may publish on any of the views.
         while due := [view for view in views if view.flushed < view.due and len(view.in_step)]:
             maximum_bytes = self._write_bytes // min(len(due), _SHARES)
-            stops = []
-            for view in due:
-                data, stop = view.next_slice(maximum_bytes)
+            slices = [view.next_slice(maximum_bytes) for view in due]  # all of them before any is handed over
+            for view, (data, _) in zip(due, slices, strict=True):
                 self._fan_out.add(view.in_step, data)
-                stops.append(stop)
             failures = self._fan_out.send()
-            for view, stop in zip(due, stops, strict=True):
+            for view, (_, stop) in zip(due, slices, strict=True):
                 self._counters.delivered += view.advance(stop)
             for slot, rest, error in failures:
                 cast("Subscriber", slot.owner).cut_short(rest, error)

@@ -199,13 +199,13 @@ class ConnectionState:
         """
         if self._reading:
             parts = self._parser.feed(data)
-            self._parts = [*self._parts[self._taken :], *parts] if self.pending else parts
+            self._parts = [*self._parts[self._taken :], *parts] if self._taken < len(self._parts) else parts
             self._taken = 0
 
     @property
     def pending(self) -> bool:
         """Whether `next_event` has parts to look at; they may complete nothing."""
-        return self._taken < len(self._parts)
+        return self._taken < len(self._parts) or (self._reading and self._parser.failure is not None)
 
     def next_event(self) -> ProtocolEvent | None:
         """The next event of what was fed; None when it completes nothing more. Inflates one message at most."""
@@ -223,13 +223,31 @@ class ConnectionState:
                         return MessageReceived(opcode == _TEXT, message)
                 else:
                     return self._receive_control(opcode, payload)
-            self._parts = _NO_PARTS
-            self._taken = 0
-            if self._parser.failure is not None:
-                raise self._parser.failure
+            self._end_of_parts()
         except RemoteProtocolError as error:
             return self._fail(error)
         return None
+
+    def next_control(self) -> ProtocolEvent | None:
+        """As `next_event`, but messages are passed over unread: for a connection that is closing."""
+        if not self._reading:
+            return None
+        try:
+            while self._taken < len(self._parts):
+                opcode, _, _, payload = self._parts[self._taken]
+                self._taken += 1
+                if opcode >= _CLOSE:
+                    return self._receive_control(opcode, payload)
+            self._end_of_parts()
+        except RemoteProtocolError as error:
+            return self._fail(error)
+        return None
+
+    def _end_of_parts(self) -> None:
+        self._parts = _NO_PARTS
+        self._taken = 0
+        if self._parser.failure is not None:
+            raise self._parser.failure
 
     def _assemble(self, opcode: int, last: bool, compressed: bool, payload: bytes) -> bytes | None:
         if self._assembler is None:

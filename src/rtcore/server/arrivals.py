@@ -190,7 +190,11 @@ class _Arrival:
         descriptor = self.slot.detach()
         if descriptor < 0:
             raise OSError(errno.EBADF, "the connection is closed")
-        connected = socket.socket(fileno=descriptor)
+        try:
+            connected = socket.socket(fileno=descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
         server = connected.getsockname()
         return Incoming(
             stream=trio.SocketStream(trio.socket.from_stdlib_socket(connected)),

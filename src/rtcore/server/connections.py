@@ -98,7 +98,12 @@ class Connections:
     def upgraded(self, slot: SocketSlot, upgrade: Upgrade) -> None:
         """A plain socket became a WebSocket connection."""
         connection = self._connection(SocketTransport(slot), upgrade)
-        self._begin(connection.run, upgrade.profile.handler, self)
+        try:
+            self._begin(connection.run, upgrade.profile.handler, self)
+        except BaseException:  # there is no task that would do it
+            self._pool.release(upgrade.address)
+            slot.close()
+            raise
 
     def arrived_http(self, incoming: Incoming, wanted: HttpRequest) -> None:
         """A plain socket wants HTTP."""
@@ -185,8 +190,9 @@ class Connections:
     def _connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
         try:
             return self._new_connection(transport, upgrade)
-        except BaseException:
-            self._pool.release(upgrade.address)  # there is nobody else to do it
+        except BaseException:  # there is nobody else to do it
+            self._pool.release(upgrade.address)
+            transport.abort()
             raise
 
     def _new_connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:

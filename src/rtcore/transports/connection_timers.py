@@ -21,6 +21,7 @@ from rtcore.values.opcodes import CloseCode
 __all__ = ["ENDINGS", "ConnectionTimers", "Due"]
 
 _NEGLIGIBLE_SECONDS: Final = 0.001
+_AWAY_SECONDS: Final = 1.0
 
 
 class Due(IntEnum):
@@ -99,6 +100,14 @@ class ConnectionTimers:
         if math.isfinite(self.close_by):
             return self.close_by
         return min(self._deadlines())[0]
+
+    def next_while_away(self, now: float) -> float:
+        """
+        When to ask again while nobody reads: what waits for the peer moves on with the time, so not every moment.
+        """
+        slow = self.blocked_since + self.limits.slow_consumer_seconds
+        fixed = min(self.close_by, self.authenticate_by, self.expires, slow)
+        return min(fixed, max(self.next(), now + _AWAY_SECONDS))
 
     def _deadlines(self) -> list[tuple[float, Due]]:
         limits = self.limits

@@ -203,11 +203,14 @@ class WebSocketConnection(WebSocketReceiver):
     def _begin(self, lifetime: Lifetime) -> None:
         lifetime.opened(self)
         if self.conversation is not None:
+            self._handling = True
             try:
                 self.conversation.begin()
             except BaseException:
                 self._end(lifetime)
                 raise
+            finally:
+                self._handling = False
         if self._outbox:  # the answer to the handshake leaves within this tick, whatever the handler waits for
             self._hub.broadcaster.mark(self)
 
@@ -243,7 +246,7 @@ class WebSocketConnection(WebSocketReceiver):
         self._finishing = True
         self._end_reading()
         self._awaited = self._messages = None
-        self._discard_events()
+        self._discard_messages()
         if self._end_of_stream:
             self._state.receive_eof()
         while (self.blocked or self._watching_room) and not self._gone:
@@ -289,7 +292,7 @@ class WebSocketConnection(WebSocketReceiver):
             self.flush()
         elif due is not Due.NOTHING:
             self._time_out(due)
-        return self.timers.next()
+        return self.timers.next() if self._reading else self.timers.next_while_away(trio.current_time())
 
     def _time_out(self, due: Due) -> None:
         if due is Due.SLOW_CONSUMER:

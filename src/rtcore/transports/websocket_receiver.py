@@ -66,7 +66,6 @@ class WebSocketReceiver(WebSocketSender):
         "_connection_id",
         "_end_of_stream",
         "_finishing",
-        "_handling",
         "_last_word",
         "_left_reading",
         "_messages",
@@ -96,7 +95,6 @@ class WebSocketReceiver(WebSocketSender):
         self._messages: list[MessageReceived] | None = None  # an idle connection has none
         self._last_word: CloseReceived | ProtocolFailed | None = None
         self._end_of_stream = False
-        self._handling = False
         self._reading = False
         self._finishing = False
         self._left_reading = self.timers.last_received
@@ -154,6 +152,7 @@ class WebSocketReceiver(WebSocketSender):
             ConnectionClosed: If the connection is over, and what came before that is handled.
         """
         self._end_reading()
+        self.flush()
         if self._awaited is None and not self.crowded:
             self._handle_messages()
             self.flush()
@@ -185,9 +184,6 @@ class WebSocketReceiver(WebSocketSender):
         self.timers.away(now - self._left_reading)
         self._left_reading = now
 
-    def _flushes_soon(self) -> bool:
-        return self._handling or not self._reading
-
     # For whoever reads
 
     def data_received(self, data: bytes) -> None:
@@ -195,16 +191,15 @@ class WebSocketReceiver(WebSocketSender):
         self._traffic.bytes_in += len(data)
         self._bytes_received += len(data)
         self._state.feed(data)
-        if self._finishing:
-            self._discard_events()
+        self.timers.received(trio.current_time(), message=False)
+        if self._finishing or self._state.close_sent:
+            self._discard_messages()
         elif not self._reading:
             self._transport.watch_input(False)  # one read ahead of the handler is enough: the rest waits at the peer
         elif self.conversation is None:
             self._take_messages()
-            if self._messages or self._last_word is not None:
-                self._transport.wake()
-                if self._state.pending:
-                    self._transport.watch_input(False)
+            if self._messages or self._state.pending or self._ending:
+                self._end_portion()
             elif self._state.control_pending:
                 self.flush()
         else:
@@ -212,27 +207,36 @@ class WebSocketReceiver(WebSocketSender):
             self.flush()
             if self._awaited is not None or self._state.pending or self._ending or self.crowded:
                 self._end_reading()
-                self._transport.wake()
+                self._end_portion()
+
+    def _end_portion(self) -> None:
+        """The connection's task goes on; if it has something left to do, nothing more is read meanwhile."""
+        self._transport.wake()
+        if self._state.pending:
+            self._transport.watch_input(False)
 
     @property
     def _ending(self) -> bool:
         return self._last_word is not None or self.ended is not None or self._end_of_stream
 
     def _take_messages(self) -> None:
-        """Keep what was fed for the handler, a portion of it."""
+        """Keep what was fed for the handler, a portion of it; nothing any more once our close frame is on its way."""
+        if self._state.close_sent:
+            self._discard_messages()
+            return
         left = _PORTION_BYTES
         count = 0
         while left > 0 and (event := self._state.next_event()) is not None:
             if isinstance(event, MessageReceived):
                 left -= len(event.data) + _MESSAGE_BYTES
                 count += 1
-                if not self._state.close_sent:
-                    if self._messages is None:
-                        self._messages = []
-                    self._messages.append(event)
+                if self._messages is None:
+                    self._messages = []
+                self._messages.append(event)
             else:
+                left -= _MESSAGE_BYTES
                 self._heard(event)
-        self._note_received(count, trio.current_time())
+        self._count(count)
 
     def _handle_messages(self) -> None:
         """Handle what was fed, one message after the other, until one has to be awaited or the turn is over."""
@@ -244,27 +248,29 @@ class WebSocketReceiver(WebSocketSender):
         self._handling = True
         try:
             while self.ended is None and (event := state.next_event()) is not None:
-                if not isinstance(event, MessageReceived):
+                left -= _MESSAGE_BYTES
+                if isinstance(event, MessageReceived):
+                    left -= len(event.data)
+                    count += 1
+                    self._awaited = conversation.handle(event)
+                else:
                     self._heard(event)
-                    continue
-                count += 1
-                self._awaited = conversation.handle(event)
                 if not state.pending and self._awaited is None:
                     continue  # nearly always the only message of its segment
                 if self.crowded:  # the replies to one segment must not pile up before the first leaves
                     self.flush()
-                left -= len(event.data) + _MESSAGE_BYTES
                 turn_over = left <= 0 or trio.current_time() - began > _TURN_SECONDS
                 if self._awaited is not None or self.crowded or turn_over:
                     break
         finally:
             self._handling = False
-        self._note_received(count, began)
+        self._count(count)
 
-    def _note_received(self, messages: int, now: float) -> None:
-        self._traffic.messages_in += messages
-        self._messages_received += messages
-        self.timers.received(now, message=messages > 0)
+    def _count(self, messages: int) -> None:
+        if messages:
+            self._traffic.messages_in += messages
+            self._messages_received += messages
+            self.timers.last_message = trio.current_time()
 
     def _heard(self, event: ProtocolEvent) -> None:
         if isinstance(event, PingReceived):
@@ -273,11 +279,13 @@ class WebSocketReceiver(WebSocketSender):
                 self.conversation.pinged()
         elif isinstance(event, CloseReceived | ProtocolFailed):
             self._last_word = event
+            self._hub.detach(self)  # it can be sent no events any more, so none may count as sent
 
-    def _discard_events(self) -> None:
-        """After the handler's end only the peer's own end is of interest."""
-        while self._state.next_event() is not None:
-            pass
+    def _discard_messages(self) -> None:
+        """Once it is closing only the peer's own end is of interest; messages are not even inflated."""
+        while (event := self._state.next_control()) is not None:
+            if isinstance(event, CloseReceived | ProtocolFailed):
+                self._last_word = event
         self._transport.wake()
 
     def eof_received(self) -> None:

@@ -44,6 +44,7 @@ class WebSocketSender(Subscriber):
 
     __slots__ = (
         "_gone",
+        "_handling",
         "_hub",
         "_messages_sent",
         "_outbox",
@@ -90,6 +91,7 @@ class WebSocketSender(Subscriber):
         self._unsent: bytes | memoryview = b""
         self._progress: trio.Event | None = None
         self._watching_room = False
+        self._handling = False  # whoever does so flushes at the end
         self._gone = False
         self._messages_sent = 0
 
@@ -102,12 +104,13 @@ class WebSocketSender(Subscriber):
     def _arm(self, deadline: float) -> None:
         """Have the timers looked at no later than `deadline`."""
 
-    @abstractmethod
-    def _flushes_soon(self) -> bool:
-        """Whether whoever is handling its messages flushes when it is done with them."""
-
     def send_message(self, message: bytes, *, text: bool = True) -> None:
         """Queue a message of its own, before the next events; dropped without a word once the connection is closing."""
+        self._queue(message, text)
+        # Noted in any case: the events of a burst must not overtake it. But nobody is woken if it leaves anyhow.
+        self._hub.broadcaster.mark(self, wake=not self._handling)
+
+    def _queue(self, message: bytes, text: bool) -> None:
         if self.ended is not None or self._state.close_taken:
             return
         frame = self._state.encode_message(message, text)
@@ -117,8 +120,6 @@ class WebSocketSender(Subscriber):
             self._outbox = []
         self._outbox.append(frame)
         self._outbox_bytes += len(frame)
-        # Noted in any case: the events of a burst must not overtake it. But nobody is woken if it leaves anyhow.
-        self._hub.broadcaster.mark(self, wake=not self._flushes_soon())
 
     async def send(self, message: bytes, *, text: bool = True) -> None:
         """
@@ -128,7 +129,7 @@ class WebSocketSender(Subscriber):
             ConnectionClosed: If the connection is over.
         """
         self._check_ended()
-        self.send_message(message, text=text)
+        self._queue(message, text)
         self.flush()
         if self.crowded:
             await self.wait_room()
@@ -149,6 +150,9 @@ class WebSocketSender(Subscriber):
         """
         while self.crowded:
             self._check_ended()
+            if not self.blocked:
+                self.flush()  # what is only queued must not be waited for
+                continue
             if self._progress is None:
                 self._progress = trio.Event()
             await self._progress.wait()
@@ -168,7 +172,7 @@ class WebSocketSender(Subscriber):
                     self._watch_room()
                 if len(data) < self.limits.write_bytes:
                     return  # that was all: a second look would cost every delivery as much as the first
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        except (trio.BrokenResourceError, trio.ClosedResourceError, OSError) as error:
             self._lose(str(error))
 
     def cut_short(self, rest: bytes | memoryview, error: int) -> None:
