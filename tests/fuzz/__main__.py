@@ -36,7 +36,7 @@ def main() -> int:
         return 2
     names = arguments.targets or NAMES
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        results = pool.map(lambda name: _run(name, arguments.seconds), names)
+        results = pool.map(lambda name: _run(name, arguments.seconds, arguments.seed), names)
         codes = [_report(name, result) for name, result in zip(names, results, strict=True)]
     return int(any(codes))
 
@@ -45,15 +45,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m tests.fuzz", description="Fuzz the protocol with atheris.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"one of {', '.join(NAMES)}; all by default")
     parser.add_argument("--seconds", type=int, default=60, help="for each target [60]")
+    parser.add_argument("--seed", type=int, default=0, help="the same inputs each time; 0: others each time [0]")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at once [one a processor]")
     return parser
 
 
-def _run(name: str, seconds: int) -> subprocess.CompletedProcess[str]:
+def _run(name: str, seconds: int, seed: int) -> subprocess.CompletedProcess[str]:
     folder = PROJECT / "build" / "fuzz" / name
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     options = [
         f"-max_total_time={seconds}",
+        f"-seed={seed}",
         f"-max_len={INPUT_BYTES}",
         f"-timeout={INPUT_SECONDS}",
         f"-rss_limit_mb={MEMORY_MEGABYTES}",
