@@ -7,13 +7,8 @@ import pytest
 from rtcore._fast import MessageDeflater, encode_frame
 from rtcore.errors import LocalProtocolError
 from rtcore.protocol.compression import CompressionParameters
-from rtcore.protocol.connection_state import (
-    CloseReceived,
-    ConnectionState,
-    MessageReceived,
-    PingReceived,
-    ProtocolFailed,
-)
+from rtcore.protocol.connection_state import ConnectionState
+from rtcore.protocol.protocol_events import CloseReceived, MessageReceived, PingReceived, ProtocolFailed
 
 TEXT, CLOSE, PING = 1, 8, 9
 

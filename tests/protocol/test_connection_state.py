@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from rtcore._fast import FrameParser, MessageDeflater, encode_frame
 from rtcore.protocol.compression import CompressionParameters
-from rtcore.protocol.connection_state import (
+from rtcore.protocol.connection_state import ConnectionState
+from rtcore.protocol.protocol_events import (
     CloseReceived,
-    ConnectionState,
     MessageReceived,
     PingReceived,
     PongReceived,

@@ -30,25 +30,23 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from attrs import define
-
 from rtcore._fast import FrameParser, encode_frame
 from rtcore.errors import LocalProtocolError, RemoteProtocolError
 from rtcore.protocol.closing import encode_close_payload, parse_close_payload
 from rtcore.protocol.compression import CompressionParameters, message_encoder
 from rtcore.protocol.message_assembler import MessageAssembler, checked_message
+from rtcore.protocol.protocol_events import (
+    CloseReceived,
+    MessageReceived,
+    PingReceived,
+    PongReceived,
+    ProtocolEvent,
+    ProtocolFailed,
+)
 from rtcore.protocol.statistics import ProtocolStatistics
 from rtcore.values.opcodes import CloseCode, Opcode
 
-__all__ = [
-    "CloseReceived",
-    "ConnectionState",
-    "MessageReceived",
-    "PingReceived",
-    "PongReceived",
-    "ProtocolEvent",
-    "ProtocolFailed",
-]
+__all__ = ["ConnectionState"]
 
 _TEXT: Final = Opcode.TEXT.value
 _CLOSE: Final = Opcode.CLOSE.value
@@ -61,47 +59,6 @@ _PONGS: Final = 16
 """
 Pings that are answered when none could be answered for a while: the newest. RFC 6455, section 5.5.3, asks for one.
 """
-
-
-@define
-class MessageReceived:
-    """A whole message, inflated; text is valid UTF-8."""
-
-    text: bool
-    data: bytes
-
-
-@define
-class PingReceived:
-    """A ping; its pong is queued already."""
-
-    payload: bytes
-
-
-@define
-class PongReceived:
-    """A pong, asked for or not."""
-
-    payload: bytes
-
-
-@define
-class CloseReceived:
-    """The peer's close frame: its last word. 1005 where it named no code."""
-
-    code: int
-    reason: str
-
-
-@define
-class ProtocolFailed:
-    """The peer broke the protocol; the close frame that says so is queued, and nothing more is read."""
-
-    code: int
-    reason: str
-
-
-ProtocolEvent = MessageReceived | PingReceived | PongReceived | CloseReceived | ProtocolFailed
 
 
 class ConnectionState:

@@ -14,8 +14,8 @@ from rtcore._fast import TokenBucket
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.hub import Hub
 from rtcore.hub.session import Session
-from rtcore.protocol.connection_state import MessageReceived
 from rtcore.protocol.envelope import RequestId, decode_object, encode_error, request_id
+from rtcore.protocol.protocol_events import MessageReceived
 from rtcore.server.authentication import Authenticator
 from rtcore.server.revocation import RevocationList
 from rtcore.server.violations import ViolationLedger

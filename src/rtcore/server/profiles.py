@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from attrs import field, frozen
 
 from rtcore.hub.session import PROTOCOL_NAME
-from rtcore.protocol.connection_state import MessageReceived
+from rtcore.protocol.protocol_events import MessageReceived
 from rtcore.transports.conversation import Conversation
 from rtcore.transports.websocket_connection import WebSocketConnection
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
-from rtcore.protocol.connection_state import MessageReceived
+from rtcore.protocol.protocol_events import MessageReceived
 
 __all__ = ["Conversation"]
 

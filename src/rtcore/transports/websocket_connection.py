@@ -20,9 +20,7 @@ from rtcore.hub.encoding import FrameEncoding
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.timeouts import Timer
-from rtcore.protocol.connection_state import (
-    ConnectionState,
-)
+from rtcore.protocol.connection_state import ConnectionState
 from rtcore.protocol.envelope import encode_error
 from rtcore.transports.connection_timers import ENDINGS, Due
 from rtcore.transports.lifetime import UNOBSERVED, Lifetime

@@ -19,14 +19,8 @@ import trio
 from rtcore.errors import ConnectionClosed
 from rtcore.hub.encoding import FrameEncoding
 from rtcore.hub.hub import Hub
-from rtcore.protocol.connection_state import (
-    CloseReceived,
-    ConnectionState,
-    MessageReceived,
-    PingReceived,
-    ProtocolEvent,
-    ProtocolFailed,
-)
+from rtcore.protocol.connection_state import ConnectionState
+from rtcore.protocol.protocol_events import CloseReceived, MessageReceived, PingReceived, ProtocolEvent, ProtocolFailed
 from rtcore.transports.conversation import Conversation
 from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
