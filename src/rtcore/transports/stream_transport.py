@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Final
 
 import trio
@@ -62,18 +62,9 @@ class StreamTransport:
         """Whether the pieces fill the buffer."""
         return bool(self._pieces) and self._buffered >= self._buffer_bytes
 
-    @asynccontextmanager
-    async def serve(self, receiver: Receiver) -> AsyncGenerator[None]:
+    def serve(self, receiver: Receiver) -> AbstractAsyncContextManager[None]:
         """Send what was taken, in a task that lives while some waits, and tell the receiver."""
-        async with trio.open_nursery() as self._nursery:
-            self._receiver = receiver
-            self.watch_room(self._watching)  # it may have been asked for before
-            try:
-                yield
-            finally:
-                if self._sending_scope is not None:
-                    self._sending_scope.cancel()
-                self._nursery.cancel_scope.cancel()
+        return _Serving(self, receiver)
 
     def send_nowait(self, data: bytes | memoryview) -> int:
         """Take one piece, which then leaves while room is watched for; nothing while the buffer is full."""
@@ -156,3 +147,30 @@ class StreamTransport:
     def abort(self) -> None:
         """Refuse everything from now on; whoever reads or sends is cancelled by the connection's own scope."""
         self._closed = True
+
+
+class _Serving:
+    """The block of `serve`: a class, since a generator's frames would be a KiB of each idle connection."""
+
+    __slots__ = ("_manager", "_receiver", "_transport")
+
+    def __init__(self, transport: StreamTransport, receiver: Receiver) -> None:
+        self._transport = transport
+        self._receiver = receiver
+        self._manager = trio.open_nursery()
+
+    async def __aenter__(self) -> None:
+        transport = self._transport
+        transport._nursery = await self._manager.__aenter__()
+        transport._receiver = self._receiver
+        transport.watch_room(transport._watching)  # it may have been asked for before
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        transport = self._transport
+        if transport._sending_scope is not None:
+            transport._sending_scope.cancel()
+        if transport._nursery is not None:
+            transport._nursery.cancel_scope.cancel()
+        return await self._manager.__aexit__(kind, error, traceback)
