@@ -157,6 +157,17 @@ async def test_a_place_is_given_back_when_a_connection_cannot_even_begin(monkeyp
             await client.close()
 
 
+async def test_a_server_with_something_to_show_knows_where_it_listens() -> None:
+    """The demo begins after the listeners and takes a moment: by then these have begun to accept."""
+    settings = Settings(port=0, demo=True)
+    async with open_hub() as hub, trio.open_nursery() as nursery:
+        server = await nursery.start(serve, hub, settings)
+        async with await connect(server) as stream:
+            await stream.send_all(UPGRADE)
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
+        nursery.cancel_scope.cancel()
+
+
 async def test_without_epoll_sockets_are_served_as_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other systems have everything but the speed."""
     monkeypatch.setattr(server_module, "SOCKETS_AVAILABLE", False)

@@ -223,12 +223,12 @@ class Server:
         listeners = await open_listeners(settings.host, settings.port, settings.listen_backlog) if listen else []
         async with self._open_arrivals(), trio.open_nursery() as connections:
             self._connections.nursery = connections
+            self.addresses = tuple(_address(listener) for listener in listeners)
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(accept_connections, listener, self._accepted)
                 if self.settings.demo:
                     await connections.start(run_demo, self.hub)
-                self.addresses = tuple(_address(listener) for listener in listeners)
                 task_status.started(self)
                 await self._drain.requested.wait()
                 accepting.cancel_scope.cancel()
