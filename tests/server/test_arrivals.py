@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,10 +13,12 @@ from trio.testing import MockClock
 from rtcore.application import open_hub
 from rtcore.errors import HandshakeRefused
 from rtcore.server import server as server_module
+from rtcore.server.arrivals import _Arrival
 from rtcore.server.server import Server, serve
 from rtcore.server.settings import Settings
 from rtcore.testing import TestClient
 from rtcore.transports.socket_driver import SOCKETS_AVAILABLE
+from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.limits import Limits
 
 UPGRADE = (
@@ -166,6 +169,35 @@ async def test_a_server_with_something_to_show_knows_where_it_listens() -> None:
             await stream.send_all(UPGRADE)
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
         nursery.cancel_scope.cancel()
+
+
+@needs_epoll
+async def test_connections_that_have_ended_need_no_collector() -> None:
+    """A hundred thousand that came and went would otherwise stand about until it walks over all that there is."""
+
+    def alive() -> int:
+        return sum(type(each) in (WebSocketConnection, _Arrival) for each in gc.get_objects())
+
+    async with running() as server:
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(6):
+                stream = await connect(server)
+                client = TestClient(stream)
+                await client.handshake()
+                await client.request("subscribe", {"channels": ["tasks"]})
+                server.hub.publish("tasks", "t", number)
+                await client.expect("t")
+                if number % 2:
+                    await client.close()
+                else:
+                    await trio.aclose_forcefully(stream)
+            (await connect(server)).socket.close()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert alive() == 0
+        finally:
+            gc.enable()
 
 
 async def test_without_epoll_sockets_are_served_as_streams(monkeypatch: pytest.MonkeyPatch) -> None:

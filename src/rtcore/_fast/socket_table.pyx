@@ -181,6 +181,8 @@ cdef class SocketTable:
             if slot.reading and mask & ~EPOLLOUT:
                 self._receive(slot)
         except Exception as error:  # one owner's fault must not stop the others
+            if slot.owner is None:
+                raise
             try:
                 slot.owner.failed(error)
             except Exception:
@@ -305,6 +307,7 @@ cdef class SocketSlot:
             self._table._free.append(self._index)
             self._table._count -= 1
             self.state.descriptor = -1
+            self.owner = None  # the two would hold each other until the cyclic collector comes
         return descriptor
 
     def close(self) -> None:

@@ -109,11 +109,13 @@ class SocketTable:
 
     def _serve(self, slot: SocketSlot, mask: int) -> None:
         try:
-            if slot.writing and mask & ~select.EPOLLIN:
+            if slot.writing and mask & ~select.EPOLLIN and slot.owner is not None:
                 slot.owner.sendable()
             if slot.reading and mask & ~select.EPOLLOUT:
                 self._receive(slot)
         except Exception as error:  # one owner's fault must not stop the others
+            if slot.owner is None:
+                raise
             try:
                 slot.owner.failed(error)
             except Exception:
@@ -121,21 +123,23 @@ class SocketTable:
                 raise
 
     def _receive(self, slot: SocketSlot) -> None:
+        owner = slot.owner
+        assert owner is not None, "a slot that is read from has an owner"
         try:
             data = os.read(slot.descriptor, _RECEIVE_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
             slot.watch_reading(False)
-            slot.owner.lost(error)
+            owner.lost(error)
             return
         if data:
             self.reads += 1
             self.bytes_received += len(data)
-            slot.owner.data_received(data)
+            owner.data_received(data)
         else:
             slot.watch_reading(False)
-            slot.owner.eof_received()
+            owner.eof_received()
 
     def _watch(self, slot: SocketSlot, reading: bool, writing: bool) -> None:
         """Change what is asked for; a slot that asks for nothing leaves the set, which reports hang-ups unasked."""
@@ -169,8 +173,8 @@ class SocketSlot:
     """Bytes that the system took so far, of `send` and of fan-outs."""
     descriptor: int
     """The socket's number; -1 once this is no longer its slot."""
-    owner: SlotOwner
-    """Given what comes; may be replaced, when a handshake becomes a connection."""
+    owner: SlotOwner | None
+    """Given what comes; may be replaced, when a handshake becomes a connection. None once it has left the table."""
     reading: bool
     """Whether it is read from."""
     writing: bool
@@ -228,6 +232,7 @@ class SocketSlot:
             self._table._watch(self, False, False)
             del self._table._slots[descriptor]
             self.descriptor = -1
+            self.owner = None  # the two would hold each other until the cyclic collector comes
         return descriptor
 
     def close(self) -> None:

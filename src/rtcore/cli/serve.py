@@ -81,7 +81,7 @@ def _tune_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 100)
+    gc.set_threshold(_COLLECT_AFTER, 10, 10)
 
 
 async def _serve(settings: Settings) -> int:

@@ -137,7 +137,9 @@ class Broadcaster:
             for view, (_, stop) in zip(due, slices, strict=True):
                 self._counters.delivered += view.advance(stop)
             for slot, rest, error in failures:
-                cast("Subscriber", slot.owner).cut_short(rest, error)
+                subscriber = cast("Subscriber | None", slot.owner)
+                if subscriber is not None:  # otherwise what was done about one before has ended it
+                    subscriber.cut_short(rest, error)
 
     def _settle(self, view: View) -> None:
         receivers = len(view.cursors) - len(view.behind)

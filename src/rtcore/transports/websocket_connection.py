@@ -196,7 +196,14 @@ class WebSocketConnection(WebSocketReceiver):
                     finally:
                         await self._finish(patience)
         finally:
+            self._let_go()
             lifetime.gone(self)
+
+    def _let_go(self) -> None:
+        """Break the circles that it is part of: a server with much coming and going must not wait for the collector."""
+        self.conversation = None
+        if self.ended is not None:
+            self.ended.__traceback__ = None  # its frames hold the connection
 
     def _begin(self, lifetime: Lifetime) -> None:
         lifetime.opened(self)
