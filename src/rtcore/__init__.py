@@ -37,15 +37,21 @@ if TYPE_CHECKING:
         ServerError,
         SettingsError,
     )
+    from rtcore.features.feature import Feature
     from rtcore.features.processes import ProcessResult
+    from rtcore.features.settings import FeatureSettings
     from rtcore.features.tasks import Task
     from rtcore.features.tools import Tool
     from rtcore.features.workflows import Workflow
+    from rtcore.hub.command_context import CommandContext, Reply
+    from rtcore.hub.command_rules import CommandRule
+    from rtcore.hub.dialect import Dialect
     from rtcore.hub.hub import Hub
     from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range
     from rtcore.hub.statistics import ChannelStatistics, HubStatistics, SubscriberStatistics
     from rtcore.hub.subscription import Subscription
     from rtcore.server.hooks import ConnectionHooks, ConnectionInfo
+    from rtcore.server.profile_settings import ProfileSettings
     from rtcore.server.profiles import MessageHandler
     from rtcore.server.server import Server, serve
     from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
@@ -66,12 +72,17 @@ __all__ = [
     "ClientSettings",
     "ClientState",
     "CloseCode",
+    "CommandContext",
+    "CommandRule",
     "ConnectionClosed",
     "ConnectionHooks",
     "ConnectionInfo",
+    "Dialect",
     "DroppedNotice",
     "ErrorCode",
     "Event",
+    "Feature",
+    "FeatureSettings",
     "HistoryPage",
     "Hub",
     "HubClosed",
@@ -88,10 +99,12 @@ __all__ = [
     "ProcessFailed",
     "ProcessNotStarted",
     "ProcessResult",
+    "ProfileSettings",
     "PublishOutcome",
     "Range",
     "ReceivedEvent",
     "RecoveryNotice",
+    "Reply",
     "RequestError",
     "RtcoreError",
     "Scope",
@@ -140,15 +153,21 @@ _HOMES: Final = {
         "ServerError",
         "SettingsError",
     ),
+    "rtcore.features.feature": ("Feature",),
     "rtcore.features.processes": ("ProcessResult",),
+    "rtcore.features.settings": ("FeatureSettings",),
     "rtcore.features.tasks": ("Task",),
     "rtcore.features.tools": ("Tool",),
     "rtcore.features.workflows": ("Workflow",),
+    "rtcore.hub.command_context": ("CommandContext", "Reply"),
+    "rtcore.hub.command_rules": ("CommandRule",),
+    "rtcore.hub.dialect": ("Dialect",),
     "rtcore.hub.hub": ("Hub",),
     "rtcore.hub.results": ("Batch", "HistoryPage", "PublishOutcome", "Range"),
     "rtcore.hub.statistics": ("ChannelStatistics", "HubStatistics", "SubscriberStatistics"),
     "rtcore.hub.subscription": ("Subscription",),
     "rtcore.server.hooks": ("ConnectionHooks", "ConnectionInfo"),
+    "rtcore.server.profile_settings": ("ProfileSettings",),
     "rtcore.server.profiles": ("MessageHandler",),
     "rtcore.server.server": ("Server", "serve"),
     "rtcore.server.settings": ("AuthenticationSettings", "KeySettings", "Settings", "TlsSettings"),

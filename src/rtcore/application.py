@@ -10,11 +10,14 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import trio
 import trio_websocket
 
+from rtcore.features.feature import Feature
 from rtcore.features.processes import ProcessResult
+from rtcore.features.settings import FeatureSettings
 from rtcore.features.tasks import Task, Tasks
 from rtcore.features.tools import Tool, Tools
 from rtcore.features.workflows import Workflow, Workflows
@@ -22,10 +25,13 @@ from rtcore.hub.hub import Hub
 from rtcore.hub.session import Authenticator
 from rtcore.transports.trio_websocket_adapter import attach
 from rtcore.values.channels import Namespace
+from rtcore.values.commands import COMMANDS
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
 __all__ = ["ApplicationHub", "open_hub"]
+
+_Joined = TypeVar("_Joined", bound=Feature)
 
 
 class ApplicationHub(Hub):
@@ -36,12 +42,49 @@ class ApplicationHub(Hub):
         *,
         limits: Limits | None = None,
         namespaces: Mapping[str, Namespace] | None = None,
+        features: FeatureSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(limits=limits, namespaces=namespaces, clock=clock)
+        self.settings = features or FeatureSettings()
+        """What was set of the features."""
+        self._joined: list[Feature] = []
         self.tools = Tools(self, limits=self.limits)
         self.tasks = Tasks(self, limits=self.limits, tools=self.tools)
         self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)
+
+    def join(self, feature: Feature) -> None:
+        """
+        Take in a feature: its commands, its namespaces, the state behind its channels, its dialects.
+
+        `open_hub` runs those that are part of rtcore; the `run` of one that an application joins is the application's
+        to start.
+
+        Raises:
+            ValueError: If one of its class is here already, or a name of its is taken.
+        """
+        self.registry.join(
+            feature,
+            commands=feature.commands,
+            snapshots=feature.snapshots,
+            dialects=feature.dialects,
+            reserved=COMMANDS,
+        )
+        self.add_namespaces(feature.NAMESPACES)
+
+    def _own(self, feature: _Joined) -> _Joined:
+        """Join a feature that is run with the hub."""
+        self.join(feature)
+        self._joined.append(feature)
+        return feature
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the hub and its features until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(super().run)
+            for feature in self._joined:
+                await nursery.start(feature.run)
+            task_status.started()
 
     def workflow(
         self, name: str, *, workflow_id: str | None = None, plan: int | Mapping[str, float] | None = None
@@ -90,6 +133,7 @@ async def open_hub(
     *,
     limits: Limits | None = None,
     namespaces: Mapping[str, Namespace] | None = None,
+    features: FeatureSettings | None = None,
     clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[ApplicationHub]:
     """
@@ -101,9 +145,10 @@ async def open_hub(
     Args:
         limits: Bounds on everything; by default those of `Limits`.
         namespaces: Options by the first part of a channel's name.
+        features: What is set of the features; by default the numbers of their systems.
         clock: Unix seconds.
     """
-    hub = ApplicationHub(limits=limits, namespaces=namespaces, clock=clock)
+    hub = ApplicationHub(limits=limits, namespaces=namespaces, features=features, clock=clock)
     async with trio.open_nursery() as nursery:
         await nursery.start(hub.run)
         try:

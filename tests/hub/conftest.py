@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from rtcore.errors import AuthenticationError
+from rtcore.hub.encoding import Encoding
 from rtcore.hub.hub import Hub
 from rtcore.hub.session import Session
 from rtcore.hub.subscriber import Subscriber
@@ -19,7 +20,7 @@ from rtcore.values.limits import Limits
 NOW = 1_736_942_400.0
 
 
-class Lines:
+class Lines(Encoding):
     """Messages that can be told apart again."""
 
     def wire(self, text: bytes) -> bytes:

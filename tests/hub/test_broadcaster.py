@@ -7,6 +7,7 @@ from collections.abc import Callable
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from rtcore.hub.encoding import Encoding
 from rtcore.hub.hub import Hub
 from rtcore.hub.results import Batch
 from rtcore.hub.subscriber import Subscriber
@@ -16,7 +17,7 @@ from rtcore.values.limits import Limits
 OpenHub = Callable[..., Hub]
 
 
-class Lines:
+class Lines(Encoding):
     """One line a message."""
 
     def wire(self, text: bytes) -> bytes:

@@ -14,6 +14,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from rtcore._fast import AVAILABLE, SlotOwner, SocketTable
+from rtcore.hub.encoding import Encoding
 from rtcore.hub.hub import Hub
 from rtcore.hub.results import Batch
 from rtcore.hub.subscriber import Subscriber
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(not AVAILABLE, reason="epoll is Linux's")
 OpenHub = Callable[..., Hub]
 
 
-class Lines:
+class Lines(Encoding):
     """One line a message."""
 
     def wire(self, text: bytes) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from rtcore.hub.encoding import Encoding
 from rtcore.hub.filters import MATCH_ALL, compile_filter
 from rtcore.hub.hub import Hub
 from rtcore.hub.results import Batch
@@ -17,7 +18,7 @@ from rtcore.values.limits import Limits
 from rtcore.values.positions import FromPosition, Position
 
 
-class Lines:
+class Lines(Encoding):
     """Messages that can be told apart again."""
 
     def wire(self, text: bytes) -> bytes:

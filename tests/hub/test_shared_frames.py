@@ -5,12 +5,13 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock
 
+from rtcore.hub.encoding import Encoding
 from rtcore.hub.filters import compile_filter
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
 
 
-class Counting:
+class Counting(Encoding):
     """An encoding that counts its work."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from rtcore.values.events import Event, Lane
 from rtcore.values.limits import Limits
 
 
-class CountedLines:
+class CountedLines(Encoding):
     """One line a message; counts how many were made."""
 
     def __init__(self) -> None:

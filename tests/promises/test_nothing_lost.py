@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtcore._fast import AVAILABLE, SlotOwner, SocketTable
+from rtcore.hub.encoding import Encoding
 from rtcore.hub.filters import compile_filter
 from rtcore.hub.hub import Hub
 from rtcore.hub.results import Batch, Range
@@ -34,7 +35,7 @@ CHANNELS = ("plain", "keyed")
 LANES = {lane.name.lower(): lane for lane in Lane}
 
 
-class Text:
+class Text(Encoding):
     """An encoding whose messages are read one after the other."""
 
     def wire(self, text: bytes) -> bytes:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rtcore.errors import SettingsError
-from rtcore.server.secret import Secret
 from rtcore.server.settings import (
     AuthenticationSettings,
     KeySettings,
@@ -21,6 +20,7 @@ from rtcore.server.settings_check import check_settings
 from rtcore.server.settings_converter import settings_table
 from rtcore.values.channels import Namespace
 from rtcore.values.limits import Limits
+from rtcore.values.secret import Secret
 
 SECRET = "a secret of more than 32 bytes, not to be shown"
 KEYS = {"main": KeySettings(algorithm="HS256", secret=SECRET)}

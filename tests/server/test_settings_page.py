@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from rtcore.errors import SettingsError
+from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
 from rtcore.server.settings_sources import load_settings
 from rtcore.values.channels import Namespace
@@ -22,6 +23,7 @@ SECTIONS: dict[str, type] = {
     "Server": Settings,
     "Limits": Limits,
     "Namespaces": Namespace,
+    "Profiles": ProfileSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,
     "TLS": TlsSettings,
@@ -49,6 +51,8 @@ def shown_default(field: attrs.Attribute[Any]) -> str:
         return "required"
     if default is not None and hasattr(default, "factory"):
         return "none" if default.factory is dict else "its defaults"
+    if default == {}:
+        return "none"
     if isinstance(default, Enum):
         default = default.value
     if isinstance(default, (tuple, frozenset)):

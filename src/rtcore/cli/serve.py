@@ -93,7 +93,10 @@ async def _serve(settings: Settings) -> int:
         code = _ENDED_AT_ONCE
         nursery.cancel_scope.cancel()
 
-    async with open_hub(limits=settings.limits, namespaces=settings.namespaces) as hub, trio.open_nursery() as nursery:
+    async with (
+        open_hub(limits=settings.limits, namespaces=settings.namespaces, features=settings.features) as hub,
+        trio.open_nursery() as nursery,
+    ):
         server = Server(hub, settings)
         await nursery.start(end_on_second_signal, server)
         async with trio.open_nursery() as serving:

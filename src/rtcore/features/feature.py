@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 import trio
 
+from rtcore.hub.command_rules import CommandRule
+from rtcore.hub.dialect import Dialect
+from rtcore.hub.registry import Snapshot
+from rtcore.values.channels import Namespace
 from rtcore.values.events import Json, Lane
 
 __all__ = ["Feature", "PatientPublisher", "Publisher"]
+
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Publisher(Protocol):
@@ -43,8 +51,36 @@ class PatientPublisher(Protocol):
         """As `Publisher.publish`, but a checkpoint. Cancelled while it waits, it has published nothing."""
 
 
-class Feature(Protocol):
-    """A family of events and commands that needs a task of its own, for schedules or time-outs."""
+class Feature:
+    """
+    A family of events and commands with a meaning, joined to a hub; what it adds is named here.
+
+    Its methods are called from the thread of the hub's Trio run.
+    """
+
+    NAMESPACES: ClassVar[Mapping[str, Namespace]] = _NONE
+    """Options of its channels; what an application sets for them by hand wins, field by field."""
+
+    @property
+    def commands(self) -> Mapping[str, CommandRule[Any]]:
+        """What it adds to the protocol, by message type; asked once."""
+        return _NONE
+
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """The state behind its channels, by namespace: told to each subscriber with its first position; asked once."""
+        return _NONE
+
+    @property
+    def dialects(self) -> Mapping[str, Dialect]:
+        """What clients of its own kind speak, by the name that profiles call it; asked once."""
+        return _NONE
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled; calls `task_status.started()` when ready."""
+        """
+        Serve until cancelled; calls `task_status.started()` when ready.
+
+        For what has to be awaited again and again; a time-out is a timer of the hub's instead. By default there is
+        nothing to do, and no task.
+        """
+        task_status.started()

@@ -18,7 +18,7 @@ from rtcore.hub.view import View
 from rtcore.values.channels import Namespace
 from rtcore.values.events import Event
 from rtcore.values.limits import Limits
-from rtcore.values.positions import FromPosition, Position, Since
+from rtcore.values.positions import FromPosition, LastEvents, Position, Since
 
 __all__ = ["Channel", "Spread"]
 
@@ -112,7 +112,11 @@ class Channel:
         """Give a subscriber a cursor; what it asked of the past and what is live are one sequence."""
         view = self._view(where, subscriber.encoding, batch)
         cursor = Cursor(subscriber, view, next=view.head, overflow=self.namespace.overflow, batch=batch)
-        recovered = None if since is None else self._set_back(cursor, since)
+        recovered = None
+        if since is not None:
+            recovered = self._set_back(cursor, since)
+        elif self.namespace.recall_events:
+            self._set_back(cursor, LastEvents(self.namespace.recall_events))
         view.join(cursor)
         subscriber.hold(cursor)
         subscriber.added(cursor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import define, frozen
 
@@ -22,7 +22,7 @@ class Reply:
     """A message to the client; the request's id and the time are added by the session."""
 
     type: str
-    data: Mapping[str, object]
+    data: Mapping[str, object] | Sequence[object]
     unasked: bool = True
     """Whether it is sent also when the request had no id: False where giving none means not wanting to hear."""
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import Protocol
 
 from attrs import evolve, field, frozen
 
 from rtcore.protocol.compression import CompressionParameters, MessageEncoder
+from rtcore.protocol.envelope import encode_event, renamed
+from rtcore.values.events import Event
+from rtcore.values.positions import Position
 
 __all__ = ["Encoding", "FrameEncoding", "frame_encoding"]
 
 
-class Encoding(Protocol):
-    """A hashable rule from the JSON text of a message to what is written; equal rules give equal bytes."""
+class Encoding(ABC):
+    """A hashable rule from an event to what is written; equal rules give equal bytes."""
 
+    __slots__ = ()
+
+    def text(self, event: Event, position: Position | None = None, conflated: int = 0) -> bytes:
+        """The JSON text of an event's message, by default as `encode_event` makes it."""
+        return encode_event(event, position, conflated)
+
+    @abstractmethod
     def wire(self, text: bytes) -> bytes:
         """The complete wire form of one message; consecutive forms may be joined."""
-        ...
 
 
 def _server_side(compression: CompressionParameters | None) -> CompressionParameters | None:
@@ -31,7 +40,7 @@ def _server_side(compression: CompressionParameters | None) -> CompressionParame
 
 
 @frozen(cache_hash=True)  # it is the key of every frame
-class FrameEncoding:
+class FrameEncoding(Encoding):
     """
     One unmasked WebSocket text frame a message, compressed where the peer negotiated it and it helps.
 
@@ -41,11 +50,21 @@ class FrameEncoding:
 
     compression: CompressionParameters | None = field(default=None, converter=_server_side)
     """What the handshake agreed on for the server's messages; None: nothing is compressed."""
+    names: tuple[tuple[str, str], ...] = ()
+    """What types of events are called here, where that is not their own name; by type."""
     _encoder: MessageEncoder = field(init=False, eq=False, repr=False)
 
     @_encoder.default
     def _make_encoder(self) -> MessageEncoder:
         return MessageEncoder(self.compression)
+
+    def text(self, event: Event, position: Position | None = None, conflated: int = 0) -> bytes:
+        """The message, under the name that is used here."""
+        for type, name in self.names:
+            if type == event.type:
+                event = renamed(event, name)
+                break
+        return super().text(event, position, conflated)
 
     def wire(self, text: bytes) -> bytes:
         """One complete frame."""
@@ -53,6 +72,8 @@ class FrameEncoding:
 
 
 @lru_cache(maxsize=64)
-def frame_encoding(compression: CompressionParameters | None) -> FrameEncoding:
+def frame_encoding(
+    compression: CompressionParameters | None, names: tuple[tuple[str, str], ...] = ()
+) -> FrameEncoding:
     """The encoding for what a handshake agreed on; connections that agreed on the same share one."""
-    return FrameEncoding(compression)
+    return FrameEncoding(compression, names)

@@ -22,6 +22,7 @@ from rtcore.hub.counters import Counters
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.hub.latency import LatencyHistogram
 from rtcore.hub.publication import check_publication, outcome_of
+from rtcore.hub.registry import FeatureRegistry
 from rtcore.hub.replay import read_history
 from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range, Subscribed
 from rtcore.hub.statistics import ChannelStatistics, HubStatistics
@@ -62,16 +63,26 @@ class Hub:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits or Limits()
-        self.namespaces = {**_OWN_NAMESPACES, **(namespaces or {})}
+        self.namespaces = dict(namespaces or {})
+        self.add_namespaces(_OWN_NAMESPACES)
         self.clock = clock
         self.access = AccessRules(self.namespaces)
         self.counters = Counters(latency=LatencyHistogram(maximum_types=self.limits.event_types))
         self.timeouts = TimeoutWatcher()
         self.broadcaster = Broadcaster(self.timeouts, self.counters, clock, self.limits.write_bytes)
         self._channels = ChannelRegister(self.limits)
+        self.registry = FeatureRegistry()
+        """The features that were joined to it, and what they added."""
         self._subscribers: dict[Subscriber, None] = {}
+        self._farewells: dict[Subscriber, list[Callable[[], None]]] = {}
         self._room = trio.lowlevel.ParkingLot()
         self._closed = False
+
+    def add_namespaces(self, defaults: Mapping[str, Namespace]) -> None:
+        """Namespaces of a feature; what was set for them by hand stays, field by field."""
+        for name, options in defaults.items():
+            given = self.namespaces.get(name)
+            self.namespaces[name] = options if given is None else given.over(options)
 
     # Publishing
 
@@ -118,7 +129,10 @@ class Hub:
         self._channels.keep_for_publisher(there)  # only now: what is refused must leave nothing behind
         self.counters.published += 1
         self.counters.count_type(type, self.limits.event_types)
-        return outcome_of(event, there.append(event, self.broadcaster.appended))
+        outcome = outcome_of(event, there.append(event, self.broadcaster.appended))
+        for observe in self.registry.observers:
+            observe(event)
+        return outcome
 
     async def publish_wait(
         self, channel: str, type: str, data: Json, *, lane: Lane | None = None, key: str | None = None
@@ -251,6 +265,21 @@ class Hub:
         for channel in list(subscriber.cursors):
             self.detach_cursor(subscriber, channel)
         self.broadcaster.unmark(subscriber)
+        for callback in self._farewells.pop(subscriber, ()):
+            callback()
+
+    def when_gone(self, subscriber: Subscriber, callback: Callable[[], None]) -> None:
+        """
+        Have a function called once, when all of a subscriber's subscriptions have ended with it, however it ended.
+
+        Args:
+            subscriber: Whose end is waited for; where it is over already, the function is called at once.
+            callback: Synchronous; must not raise.
+        """
+        if subscriber.over:
+            callback()
+            return
+        self._farewells.setdefault(subscriber, []).append(callback)
 
     def replace_filter(self, subscriber: Subscriber, channel: str, where: Filter) -> None:
         """Give a subscription another filter where it stands; nothing, where it has ended with its subscriber."""

@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+from attrs import evolve
 
 from rtcore.errors import AuthenticationError, ErrorCode, HubClosed, RequestError
 from rtcore.hub.command_context import CommandContext, Reply
+from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.commands import heartbeat_data, run_command
+from rtcore.hub.dialect import RTCORE, Dialect, Greeting
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
+from rtcore.hub.unasked import run_schedules, subscribe_first
 from rtcore.protocol.command_codec import decode_command
 from rtcore.protocol.envelope import (
     IncomingMessage,
@@ -110,6 +115,7 @@ class Session:
         limits: Bounds on its requests.
         clock: Unix seconds.
         heartbeat_seconds: How often the client is asked to send a heartbeat.
+        dialect: What the client calls things, and what it is sent without asking.
 
     Raises:
         ValueError: If it could never be authenticated: neither identity nor authenticator.
@@ -119,6 +125,7 @@ class Session:
         "_authenticator",
         "_clock",
         "_connection",
+        "_dialect",
         "_heartbeat_seconds",
         "_hub",
         "_limits",
@@ -136,6 +143,7 @@ class Session:
         limits: Limits,
         clock: Callable[[], float] = time.time,
         heartbeat_seconds: float = 30.0,
+        dialect: Dialect = RTCORE,
     ) -> None:
         if identity is None and authenticator is None:
             raise ValueError("a session without an identity needs an authenticator")
@@ -149,6 +157,7 @@ class Session:
         self._limits = limits
         self._clock = clock
         self._heartbeat_seconds = heartbeat_seconds
+        self._dialect = dialect
 
     def start(self) -> None:
         """Greet the client."""
@@ -160,7 +169,13 @@ class Session:
             "heartbeat_seconds": self._heartbeat_seconds,
             "limits": json_fragment(_limits_told(self._limits)),
         }
-        self._send(Reply("welcome", data))
+        greeting = self._dialect.greet(
+            Greeting(connection_id=self._connection.connection_id, identity=self.identity, data=data)
+        )
+        if greeting is not None:
+            self._send(greeting)
+        if self.identity is not None:
+            self._begin(self.identity)
 
     def _authentication(self) -> str:
         if self.identity is None:
@@ -215,8 +230,14 @@ class Session:
 
     def _answer(self, message: IncomingMessage) -> Awaitable[Reply] | None:
         identity = self.identity
-        if identity is None and message.type not in _WITHOUT_IDENTITY:
+        type = self._dialect.aliases.get(message.type, message.type)
+        if identity is None and type not in _WITHOUT_IDENTITY:
             raise RequestError(ErrorCode.AUTHENTICATION_REQUIRED, "send `auth` with a token first")
+        rule = self._rule(type)
+        if rule is not None and identity is not None:
+            return self._answered(rule.run(self._context(identity), message.data), message.id)
+        if type is not message.type:
+            message = evolve(message, type=type)
         command = decode_command(message, self._limits)
         if isinstance(command, Heartbeat):
             cursors = self._connection.subscriber.cursors
@@ -228,13 +249,20 @@ class Session:
             self._refresh(command, message.id)
         else:
             assert identity is not None, "only auth and heartbeats come so far without one"
-            context = CommandContext(
-                hub=self._hub, subscriber=self._connection.subscriber, identity=identity, limits=self._limits
-            )
-            outcome = run_command(context, command)
-            if not isinstance(outcome, Reply):
-                return outcome
-            self._reply(outcome, message.id)
+            return self._answered(run_command(self._context(identity), command), message.id)
+        return None
+
+    def _context(self, identity: Identity) -> CommandContext:
+        return CommandContext(
+            hub=self._hub, subscriber=self._connection.subscriber, identity=identity, limits=self._limits
+        )
+
+    def _answered(
+        self, outcome: Reply | Awaitable[Reply], identifier: RequestId | None
+    ) -> Awaitable[Reply] | None:
+        if not isinstance(outcome, Reply):
+            return outcome
+        self._reply(outcome, identifier)
         return None
 
     def _reply(self, reply: Reply, identifier: RequestId | None) -> None:
@@ -252,8 +280,11 @@ class Session:
             self._refuse(error, identifier)
             self._connection.close(CloseCode.AUTHENTICATION_FAILED, "authentication failed")
             return
+        first = self.identity is None
         self._become(identity)
         self._send(Reply("auth_success", _identity_data(identity)), identifier)
+        if first:
+            self._begin(identity)
 
     def _refresh(self, command: Refresh, identifier: RequestId | None) -> None:
         current = self.identity
@@ -284,11 +315,45 @@ class Session:
         if lost:
             self._send(Reply("unsubscribed", {"channels": lost, "reason": ErrorCode.DENIED.value}))
 
+    # What it is sent without asking
+
+    def _begin(self, identity: Identity) -> None:
+        """It is known who it is: subscribe it to what its dialect begins with, and start the schedules."""
+        dialect = self._dialect
+        if dialect.channels:
+            for outcome in subscribe_first(self._context(identity), dialect.channels):
+                if isinstance(outcome, RequestError):
+                    self._refuse(outcome, None)
+                elif dialect.announces:
+                    self._send(outcome)
+        if dialect.schedules:
+            run_schedules(self._hub, self._connection.subscriber, dialect.schedules, self._run_scheduled)
+
+    def _run_scheduled(self, type: str) -> None:
+        """As though the client had asked; only what is answered at once can be scheduled."""
+        rule = self._rule(type)
+        if self.identity is None or rule is None:
+            return
+        try:
+            outcome = rule.run(self._context(self.identity), {})
+            if not isinstance(outcome, Reply):
+                if isinstance(outcome, Coroutine):
+                    outcome.close()
+                raise TypeError(f"command {type} has to be waited for, so it cannot be scheduled")
+        except Exception as error:  # one failing command must not end the connection
+            self._refuse(self._told(error), None)
+        else:
+            self._send(outcome)
+
+    def _rule(self, type: str) -> CommandRule[Any] | None:
+        return self._dialect.commands.get(type) or self._hub.registry.commands.get(type)
+
     # Sending
 
     def _send(self, reply: Reply, identifier: RequestId | None = None, timestamp: float | None = None) -> None:
         now = self._clock() if timestamp is None else timestamp
-        message = encode_reply(reply.type, reply.data, id=identifier, timestamp=now)
+        type = self._dialect.replies.get(reply.type, reply.type)
+        message = encode_reply(type, reply.data, id=identifier, timestamp=now)
         self._connection.send_message(message)
 
     def _refuse(self, error: RequestError, identifier: RequestId | None) -> None:

@@ -21,7 +21,7 @@ from rtcore.hub.cursor import Cursor, Loss, Waiting
 from rtcore.hub.encoding import Encoding
 from rtcore.hub.entry import Entry
 from rtcore.hub.statistics import SubscriberStatistics
-from rtcore.protocol.envelope import encode_dropped, encode_event
+from rtcore.protocol.envelope import encode_dropped
 from rtcore.values.channels import Overflow
 
 __all__ = ["Subscriber"]
@@ -256,7 +256,7 @@ class Subscriber(ABC):
         if not waiting.conflated and position == entry.event.position:
             return cursor.view.frame(entry)
         # Overtaken, or standing for others: what the client must know differs from what everybody else is told.
-        return cursor.view.wire(encode_event(entry.event, position, waiting.conflated))
+        return cursor.view.wire(cursor.view.text(entry.event, position, waiting.conflated))
 
     def _take_batch(self, first: Waiting) -> bytes:
         cursor = first.cursor
@@ -265,7 +265,7 @@ class Subscriber(ABC):
         waiting: Waiting | None = first
         while waiting is not None:
             self._count_late(waiting)
-            messages.append(encode_event(waiting.entry.event, cursor.position, waiting.conflated))
+            messages.append(cursor.view.text(waiting.entry.event, cursor.position, waiting.conflated))
             following = self.backlog.peek()
             together = following is not None and following.cursor is cursor and len(messages) < cursor.batch.events
             waiting = self.backlog.take() if together else None

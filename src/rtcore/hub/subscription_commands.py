@@ -9,6 +9,8 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.command_context import CommandContext, Reply, told_position
 from rtcore.hub.filters import Filter, compile_filter
 from rtcore.hub.results import Batch, Subscribed
+from rtcore.protocol.json_codec import json_fragment
+from rtcore.values.channels import namespace_of
 from rtcore.values.commands import Ack, BatchRequest, SetFilters, SinceRequest, Subscribe, Unsubscribe
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
@@ -101,7 +103,16 @@ def _outcome_data(context: CommandContext, outcome: Subscribed) -> dict[str, obj
     position = outcome.position
     if outcome.recovered is None:
         position = told_position(context.subscriber.cursors[outcome.channel])
-    return {"position": str(position), "recovered": outcome.recovered, "replayed": outcome.replayed}
+    data: dict[str, object] = {
+        "position": str(position),
+        "recovered": outcome.recovered,
+        "replayed": outcome.replayed,
+    }
+    snapshot = context.hub.registry.snapshots.get(namespace_of(outcome.channel))
+    if snapshot is not None:
+        state = snapshot(context.identity, outcome.channel)
+        data["snapshot"] = json_fragment(state) if isinstance(state, bytes) else state
+    return data
 
 
 def unsubscribe(context: CommandContext, command: Unsubscribe) -> Reply:

@@ -21,8 +21,8 @@ from rtcore.hub.event_log import EventLog
 from rtcore.hub.filters import Filter
 from rtcore.hub.results import Batch
 from rtcore.hub.statistics import ViewStatistics
-from rtcore.protocol.envelope import encode_event
 from rtcore.values.events import Event, Lane, format_timestamp
+from rtcore.values.positions import Position
 
 __all__ = ["View"]
 
@@ -233,14 +233,19 @@ class View:
             data = self._slices[(start, stop)] = (
                 join([self.frame(entry) for entry in entries])
                 if self.batch is None
-                else self.batch_frame([encode_event(entry.event) for entry in entries])
+                else self.batch_frame([self.text(entry.event) for entry in entries])
             )
         return data, stop
 
     def frame(self, entry: Entry) -> bytes:
         """The shared wire form of one entry."""
         assert self.encoding is not None, "a view for in-process subscribers has no wire form"
-        return entry.frame(self.encoding, lambda: self.wire(encode_event(entry.event)))
+        return entry.frame(self.encoding, lambda: self.wire(self.text(entry.event)))
+
+    def text(self, event: Event, position: Position | None = None, conflated: int = 0) -> bytes:
+        """The JSON text of an event's message in this view's encoding."""
+        assert self.encoding is not None, "a view for in-process subscribers has no wire form"
+        return self.encoding.text(event, position, conflated)
 
     def batch_frame(self, messages: list[bytes]) -> bytes:
         """The wire form of several event messages as one `batch`."""

@@ -14,12 +14,10 @@ from operator import eq
 from typing import Any, Final, cast
 
 from cattrs import ClassValidationError, Converter
-from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.protocol.command_fields import (
-    NAME_SHOWN,
     fault,
     read_channel_name,
     read_channel_names,
@@ -32,6 +30,7 @@ from rtcore.protocol.command_fields import (
     within,
 )
 from rtcore.protocol.envelope import IncomingMessage
+from rtcore.protocol.wire_fields import first_fault
 from rtcore.values.commands import (
     COMMANDS,
     BatchRequest,
@@ -109,7 +108,7 @@ def _object_hook(converter: Converter, kind: type, expected: str = "an object") 
         try:
             return structure(value, kind)
         except ClassValidationError as error:
-            raise _first_fault(error) from error
+            raise first_fault(error, _WIRE_NAMES) from error
 
     return hook
 
@@ -146,22 +145,6 @@ def _make_converter() -> Converter:
     for command in set(COMMANDS.values()):
         register(command, _object_hook(converter, command))
     return converter
-
-
-def _first_fault(error: ClassValidationError) -> RequestError:
-    with_attribute, others = error.group_exceptions()
-    if not with_attribute:
-        other = others[0]
-        if isinstance(other, ForbiddenExtraKeysError):
-            return RequestError(ErrorCode.MALFORMED, "unknown field", field=f".{min(other.extra_fields)[:NAME_SHOWN]}")
-        raise other  # no reader does this: it would be a fault of ours, not of the client
-    cause, note = with_attribute[0]
-    path = f".{_WIRE_NAMES.get(note.name, note.name)}"
-    if isinstance(cause, RequestError):
-        return RequestError(cause.code, cause.message, field=path + (cause.field or ""))
-    if isinstance(cause, KeyError):
-        return RequestError(ErrorCode.MALFORMED, "missing", field=path)
-    raise cause
 
 
 _CONVERTER: Final = _make_converter()

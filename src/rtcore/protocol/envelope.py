@@ -9,10 +9,10 @@ per event and shared by everybody, and only who was overtaken needs a position o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rtcore._fast import encode_message
 from rtcore.errors import ErrorCode, RequestError
@@ -36,6 +36,7 @@ __all__ = [
     "encode_event",
     "encode_event_body",
     "encode_reply",
+    "renamed",
     "request_id",
 ]
 
@@ -124,7 +125,9 @@ def decode_envelope(message: Mapping[str, Json], limits: Limits) -> IncomingMess
     return IncomingMessage(type=name, data=data, id=identifier)
 
 
-def encode_reply(type: str, data: Mapping[str, object], *, id: RequestId | None = None, timestamp: float) -> bytes:
+def encode_reply(
+    type: str, data: Mapping[str, object] | Sequence[object], *, id: RequestId | None = None, timestamp: float
+) -> bytes:
     """
     One message of the server's own.
 
@@ -202,6 +205,12 @@ def encode_event(event: Event, position: Position | None = None, conflated: int 
     if position is None:
         return encode_message(body, f"{event.epoch}-{event.offset}".encode())
     return encode_message(body, str(position).encode())
+
+
+def renamed(event: Event, type: str) -> Event:
+    """The same event under another type; its body is not made a second time but for the beginning."""
+    rest = event.body[len(b'{"type":') + len(json_dumps(event.type)) :]
+    return evolve(event, type=type, body=b'{"type":' + json_dumps(type) + rest)
 
 
 def embedded_event(event: Event) -> object:

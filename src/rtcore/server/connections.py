@@ -196,21 +196,22 @@ class Connections:
             raise
 
     def _new_connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
-        accepted, limits = upgrade.accepted, self._limits
+        accepted, profile = upgrade.accepted, upgrade.profile
+        limits = profile.limits or self._limits
         connection = WebSocketConnection(
             self._hub,
             transport,
             ConnectionState(maximum_message_bytes=limits.message_bytes, compression=accepted.compression),
-            frame_encoding(accepted.compression),
+            frame_encoding(accepted.compression, profile.event_names),
             connection_id=secrets.token_hex(8),
             limits=limits,
             traffic=self._traffic,
             opening=accepted.response,
             early=upgrade.early,
         )
-        connection.address, connection.path = upgrade.address, upgrade.profile.path
+        connection.address, connection.path = upgrade.address, profile.path
         connection.identity = upgrade.identity
-        connection.conversation = upgrade.profile.conversation(connection)
+        connection.conversation = profile.conversation(connection)
         return connection
 
 

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from rtcore._fast import TokenBucket
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.hub.dialect import RTCORE, Dialect
 from rtcore.hub.hub import Hub
 from rtcore.hub.session import Session
 from rtcore.protocol.envelope import RequestId, decode_object, encode_error, request_id
@@ -33,7 +34,7 @@ _PEEK_BYTES: Final = 4096  # a refused message must not cost what the refusal is
 
 @frozen(kw_only=True, eq=False)
 class Converser:
-    """Serves connections that speak `rtcore.v1`."""
+    """Serves connections that speak `rtcore.v1`, or a dialect of it."""
 
     hub: Hub
     """Where they subscribe and publish."""
@@ -47,6 +48,8 @@ class Converser:
     """Where they are counted."""
     heartbeat_seconds: float
     """How often clients are asked to send a heartbeat."""
+    dialect: Dialect = RTCORE
+    """What clients call things, and what they are sent without asking."""
 
     def converse(self, connection: WebSocketConnection) -> Conversation:
         """A conversation over a new connection."""
@@ -68,6 +71,7 @@ class _Conversation:
             limits=limits,
             clock=converser.hub.clock,
             heartbeat_seconds=converser.heartbeat_seconds,
+            dialect=converser.dialect,
         )
         self._bucket = TokenBucket(limits.messages_per_second, limits.message_burst, trio.current_time())
         self._connection = connection

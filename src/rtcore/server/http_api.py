@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from attrs import frozen
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -32,7 +31,7 @@ from rtcore.server.http_errors import (
     answer_request_error,
     answer_unexpected_error,
 )
-from rtcore.server.http_guard import Audience, Handler, guard
+from rtcore.server.http_guard import Audience, RouteRule, guard
 from rtcore.server.http_history import history
 from rtcore.server.http_origins import OriginMiddleware
 from rtcore.server.http_publish import publish, publish_batch
@@ -43,21 +42,12 @@ from rtcore.server.idempotency import IdempotencyStore
 from rtcore.server.openapi import openapi_document
 from rtcore.server.prometheus import FiguresCollector, make_registry, metrics_handler
 from rtcore.server.proxies import ProxyTrust
+from rtcore.server.rest.rest_module import RestModule
 from rtcore.values.events import Json
 from rtcore.values.identity import ANONYMOUS, Identity
 from rtcore.values.limits import Limits
 
-__all__ = ["ROUTES", "RouteRule", "build_app"]
-
-
-@frozen
-class RouteRule:
-    """One route."""
-
-    method: str
-    path: str
-    audience: Audience
-    handler: Handler
+__all__ = ["ROUTES", "build_app"]
 
 
 ROUTES: Final = (
@@ -70,7 +60,7 @@ ROUTES: Final = (
     RouteRule("GET", "/api/v1/channels/{name}/history", Audience.ADMITTED, history),
     RouteRule("POST", "/api/v1/revoke", Audience.ADMIN, revoke),
 )
-"""All routes but `/metrics` and `/openapi.json`, which are made for each application."""
+"""All routes but those of features, and `/metrics` and `/openapi.json`, which are made for each application."""
 
 
 def build_app(
@@ -87,6 +77,7 @@ def build_app(
     proxies: ProxyTrust | None = None,
     ledger: LedgerPort | None = None,
     metrics_public: bool = False,
+    rest: Sequence[RestModule] = (),
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Starlette:
@@ -106,6 +97,7 @@ def build_app(
         proxies: Whose word on a client's address is taken; None: nobody's.
         ledger: Where rate violations are counted.
         metrics_public: Whether statistics and metrics need no token where others do.
+        rest: What features add.
         clock: Unix seconds.
         monotonic: A steady clock, in seconds, for rates and idempotency keys.
     """
@@ -130,7 +122,7 @@ def build_app(
         clock=clock,
     )
     app = Starlette(
-        routes=_routes(context, version),
+        routes=_routes(context, version, rest),
         middleware=[Middleware(OriginMiddleware, origins=origins, proxies=context.proxies)],
         exception_handlers={
             RequestError: answer_request_error,
@@ -143,12 +135,13 @@ def build_app(
     return app
 
 
-def _routes(context: HttpContext, version: str) -> list[Route]:
+def _routes(context: HttpContext, version: str, rest: Sequence[RestModule]) -> list[Route]:
     document = openapi_document(
         version=version,
         limits=context.limits,
         authentication=context.authenticator is not None,
         metrics_public=context.metrics_public,
+        rest=rest,
     )
     collector = FiguresCollector(
         hub=context.hub.statistics,
@@ -158,6 +151,7 @@ def _routes(context: HttpContext, version: str) -> list[Route]:
     )
     rules = (
         *ROUTES,
+        *(rule for module in rest for rule in module.rules),
         RouteRule("GET", "/metrics", Audience.METRICS, metrics_handler(make_registry(collector))),
         RouteRule("GET", "/openapi.json", Audience.EVERYONE, partial(_describe, document)),
     )

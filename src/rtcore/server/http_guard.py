@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from enum import Enum
 
+from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +15,7 @@ from rtcore.server.authentication import bearer_token
 from rtcore.server.http_context import HttpContext, client_address
 from rtcore.values.identity import Identity
 
-__all__ = ["Audience", "Handler", "client_name", "guard"]
+__all__ = ["Audience", "Handler", "RouteRule", "client_name", "guard", "require_role"]
 
 Handler = Callable[[HttpContext, Request, Identity], Awaitable[Response]]
 
@@ -30,6 +31,27 @@ class Audience(Enum):
     """As `ADMITTED`, unless the settings make metrics public."""
     ADMIN = "admin"
     """Whoever has the role `admin`."""
+
+
+@frozen
+class RouteRule:
+    """One route."""
+
+    method: str
+    path: str
+    audience: Audience
+    handler: Handler
+
+
+def require_role(identity: Identity, roles: Collection[str]) -> None:
+    """
+    Return if the identity has one of the roles.
+
+    Raises:
+        RequestError: `access.denied`, with the roles.
+    """
+    if identity.roles.isdisjoint(roles):
+        raise RequestError(ErrorCode.DENIED, f"needs one of the roles {', '.join(sorted(roles))}")
 
 
 def guard(context: HttpContext, audience: Audience, handler: Handler) -> Callable[[Request], Awaitable[Response]]:

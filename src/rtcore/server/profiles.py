@@ -10,6 +10,7 @@ from rtcore.hub.session import PROTOCOL_NAME
 from rtcore.protocol.protocol_events import MessageReceived
 from rtcore.transports.conversation import Conversation
 from rtcore.transports.websocket_connection import WebSocketConnection
+from rtcore.values.limits import Limits
 
 __all__ = ["ECHO", "EndpointHandler", "MessageHandler", "Profile"]
 
@@ -38,6 +39,12 @@ class Profile:
     subprotocols: tuple[str, ...] = (PROTOCOL_NAME,)
     authenticates_itself: bool = True
     """Whether a client may connect without a token and send it in its first message."""
+    anonymous: bool = False
+    """Whether clients have no identity here, even where others need one."""
+    limits: Limits | None = None
+    """Bounds on its connections; None: those of the server."""
+    event_names: tuple[tuple[str, str], ...] = ()
+    """What types of events are called here, where that is not their own name; by type."""
 
     @classmethod
     def of_handler(cls, path: str, handler: EndpointHandler | MessageHandler) -> Profile:

@@ -139,7 +139,7 @@ class Reception:
         )
 
     def _identify(self, head: RequestHead, profile: Profile) -> Identity | None:
-        if self._authenticator is None:
+        if self._authenticator is None or profile.anonymous:
             return self._anonymous
         values = head.get_all("authorization")
         try:

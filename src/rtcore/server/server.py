@@ -31,6 +31,7 @@ from rtcore.server.connections import Connections
 from rtcore.server.conversation import Converser
 from rtcore.server.demo import run_demo
 from rtcore.server.draining import Drain
+from rtcore.server.endpoints import make_profiles
 from rtcore.server.figures import ServerFigures
 from rtcore.server.hooks import ConnectionHooks, Presence
 from rtcore.server.http_api import build_app
@@ -41,6 +42,7 @@ from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import ECHO, EndpointHandler, MessageHandler, Profile
 from rtcore.server.proxies import ProxyTrust
 from rtcore.server.reception import Reception
+from rtcore.server.rest.modules import rest_modules
 from rtcore.server.revocation import RevocationList
 from rtcore.server.settings import Settings
 from rtcore.server.settings_check import check_settings
@@ -108,7 +110,7 @@ class Server:
         origins, proxies = OriginPolicy.of(settings), ProxyTrust(settings.trusted_proxies)
         self._reception = Reception(
             settings,
-            profiles={profile.path: profile for profile in self._profiles(endpoints or {})},
+            profiles=_by_path(self._profiles(endpoints or {})),
             pool=self.pool,
             origins=origins,
             proxies=proxies,
@@ -128,6 +130,7 @@ class Server:
             proxies=proxies,
             ledger=self.ledger,
             metrics_public=settings.metrics_public,
+            rest=rest_modules(hub.registry),
             clock=hub.clock,
             monotonic=trio.current_time,
         )
@@ -153,7 +156,7 @@ class Server:
             traffic=self.traffic,
             heartbeat_seconds=self.settings.heartbeat_seconds,
         )
-        yield Profile(path=self.settings.path, conversation=converser.converse)
+        yield from make_profiles(self.settings, converser)
         if self.settings.echo:
             yield Profile.of_handler("/echo", ECHO)
         for path, handler in endpoints.items():
@@ -294,6 +297,15 @@ class Server:
             stream=stream, client=client, server=(str(server[0]), int(server[1])), secure=self._tls is not None
         )
         self._connections.accept(incoming, prepare)
+
+
+def _by_path(profiles: Iterable[Profile]) -> dict[str, Profile]:
+    found: dict[str, Profile] = {}
+    for profile in profiles:
+        if profile.path in found:
+            raise SettingsError(f"$.profiles: two endpoints at {profile.path}")
+        found[profile.path] = profile
+    return found
 
 
 def _address(listener: trio.SocketListener) -> tuple[str, int]:

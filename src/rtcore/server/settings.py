@@ -17,10 +17,12 @@ from typing import Any, Final, Literal
 from attrs import Factory, field, frozen, validators
 
 from rtcore.errors import SettingsError
-from rtcore.server.secret import Secret
-from rtcore.server.settings_rules import Rule, each, file_path, number, one_of, optional, text, whole
+from rtcore.features.settings import FeatureSettings
+from rtcore.server.profile_settings import BUILT_IN_PROFILES, WEB_PATH, ProfileSettings
 from rtcore.values.channels import Namespace, check_channel_name
 from rtcore.values.limits import Limits
+from rtcore.values.rules import Rule, each, file_path, number, one_of, optional, text, whole
+from rtcore.values.secret import Secret
 
 __all__ = [
     "SECRET_BYTES",
@@ -41,7 +43,6 @@ SECRET_BYTES: Final = 32
 """Least length of an HS256 secret, in bytes: that of its hash. Source: RFC 7518, section 3.2."""
 
 _ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+", re.IGNORECASE)
-_WEB_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~-]+)+")
 
 
 def _secret(value: str | Secret | None) -> Secret | None:
@@ -63,6 +64,13 @@ def _is_namespaces(value: object) -> bool:
         return all(":" not in check_channel_name(name) and isinstance(item, Namespace) for name, item in value.items())
     except ValueError:
         return False
+
+
+def _is_profiles(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(profile, ProfileSettings) and (profile.path or name in BUILT_IN_PROFILES)
+        for name, profile in value.items()
+    )
 
 
 _ANY_SECRET: Final = Rule("text", lambda value: isinstance(value, Secret), True)
@@ -177,7 +185,7 @@ class Settings:
     """Address or name to listen on; `0.0.0.0` and `::` are every address of the machine."""
     port: int = field(default=8080, validator=whole(0, 65535))
     """TCP port; 0: one that the system chooses."""
-    path: str = field(default="/ws", validator=text('a path such as "/ws"', lambda v: bool(_WEB_PATH.fullmatch(v))))
+    path: str = field(default="/ws", validator=text('a path such as "/ws"', lambda v: bool(WEB_PATH.fullmatch(v))))
     """Where WebSocket connections are accepted."""
     listen_backlog: int = field(default=1024, validator=whole(1))
     """Connections that the system may hold until they are accepted; it may hold fewer."""
@@ -188,6 +196,14 @@ class Settings:
         validator=Rule("a table of namespaces, each name that of a channel and without a colon", _is_namespaces),
     )
     """Options of the channels whose names begin with the table's name."""
+    profiles: Mapping[str, ProfileSettings] = field(
+        factory=dict, validator=Rule("a table of profiles, those that are not built in with a path", _is_profiles)
+    )
+    """Endpoints of your own, and changes to those that are built in, by name."""
+    features: FeatureSettings = field(
+        default=Factory(FeatureSettings), validator=validators.instance_of(FeatureSettings)
+    )
+    """What is set of the features."""
     authentication: AuthenticationSettings | None = field(
         default=None, validator=validators.optional(validators.instance_of(AuthenticationSettings))
     )

@@ -29,9 +29,9 @@ from cattrs import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from rtcore.errors import SettingsError
-from rtcore.server.secret import HIDDEN, Secret
 from rtcore.server.settings import Settings
-from rtcore.server.settings_rules import Rule, bound_of, show
+from rtcore.values.rules import Rule, bound_of, show
+from rtcore.values.secret import HIDDEN, Secret
 
 __all__ = ["check_types", "fields_of", "is_table", "settings_table", "step", "structure_settings", "without_none"]
 

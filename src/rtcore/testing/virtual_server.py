@@ -10,6 +10,7 @@ import trio
 from attrs import define, field
 
 from rtcore.application import ApplicationHub, open_hub
+from rtcore.features.settings import FeatureSettings
 from rtcore.hub.hub import Hub
 from rtcore.server.hooks import ConnectionHooks
 from rtcore.server.incoming import Incoming
@@ -35,10 +36,13 @@ def virtual_clock() -> Callable[[], float]:
 
 @asynccontextmanager
 async def open_test_hub(
-    *, limits: Limits | None = None, namespaces: Mapping[str, Namespace] | None = None
+    *,
+    limits: Limits | None = None,
+    namespaces: Mapping[str, Namespace] | None = None,
+    features: FeatureSettings | None = None,
 ) -> AsyncGenerator[ApplicationHub]:
     """`rtcore.open_hub` with a virtual wall clock: timestamps, ages and tokens follow Trio's clock."""
-    async with open_hub(limits=limits, namespaces=namespaces, clock=virtual_clock()) as hub:
+    async with open_hub(limits=limits, namespaces=namespaces, features=features, clock=virtual_clock()) as hub:
         yield hub
 
 
@@ -133,7 +137,7 @@ async def open_test_server(
 
     Args:
         settings: What the server is told; host and port do nothing.
-        hub: A running hub; by default one is opened, with the settings' limits and namespaces.
+        hub: A running hub; by default one is opened, with the settings' limits, namespaces and features.
         hooks: As for `rtcore.serve`.
         endpoints: As for `rtcore.serve`.
     """
@@ -154,5 +158,7 @@ async def _hub_or_new(hub: Hub | None, settings: Settings) -> AsyncGenerator[Hub
     if hub is not None:
         yield hub
         return
-    async with open_test_hub(limits=settings.limits, namespaces=settings.namespaces) as opened:
+    async with open_test_hub(
+        limits=settings.limits, namespaces=settings.namespaces, features=settings.features
+    ) as opened:
         yield opened

@@ -20,6 +20,7 @@ from attrs import evolve, frozen
 
 from rtcore._fast import TokenBucket
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.hub.encoding import Encoding
 from rtcore.hub.hub import Hub
 from rtcore.hub.session import Authenticator, Session
 from rtcore.hub.subscriber import Subscriber
@@ -64,7 +65,7 @@ async def attach(
 
 
 @frozen
-class LineEncoding:
+class LineEncoding(Encoding):
     """Text of one message and a line feed, which JSON written without spaces never holds: joined, it can be parted."""
 
     def wire(self, text: bytes) -> bytes:

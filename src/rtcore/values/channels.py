@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
-from attrs import field, frozen, validators
+from attrs import evolve, field, fields, frozen, validators
 
 __all__ = ["CHANNEL_NAME_LENGTH", "Namespace", "Overflow", "Scope", "check_channel_name", "namespace_of"]
 
@@ -80,6 +80,8 @@ class Namespace:
     """Longest age of an event kept for replay."""
     history_bytes: int | None = field(default=None, validator=validators.optional(validators.gt(0)))
     """Bytes of encoded events kept for replay, per channel."""
+    recall_events: int = field(default=0, validator=validators.ge(0))
+    """Newest events that a subscriber who names no place in the past is sent first: 1 is the last value."""
     overflow: Overflow = Overflow.DROP_OLDEST
     presence: bool = False
     """Whether the channel keeps a list of who is subscribed to it."""
@@ -88,3 +90,17 @@ class Namespace:
     """Roles of which a reader must have one; None: everyone who is admitted."""
     publish_roles: frozenset[str] | None = field(default=frozenset({"publisher", "admin"}), converter=_roles)
     """Roles of which a client that publishes must have one; None: everyone who is admitted."""
+
+    def over(self, base: Namespace) -> Namespace:
+        """
+        These options, with those of `base` where these were left at their defaults.
+
+        So whoever gives a feature's namespace a longer history does not open its channels to everybody by the way.
+        """
+        untouched = Namespace()
+        chosen: dict[str, Any] = {  # Any: fields of several types
+            each.name: getattr(self, each.name)
+            for each in fields(Namespace)
+            if getattr(self, each.name) != getattr(untouched, each.name)
+        }
+        return evolve(base, **chosen)

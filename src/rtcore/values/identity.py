@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from attrs import field, frozen
 
-__all__ = ["ANONYMOUS", "Identity"]
+__all__ = ["ANONYMOUS", "DEFAULT_WORKSPACE", "Identity"]
+
+DEFAULT_WORKSPACE: Final = "default"
+"""The workspace of whoever needs no token, and of what is published for nobody's in particular."""
 
 
 def _roles(names: Iterable[str]) -> frozenset[str]:
@@ -35,5 +39,5 @@ class Identity:
         return not self.user
 
 
-ANONYMOUS = Identity(user="")
+ANONYMOUS = Identity(user="", workspace=DEFAULT_WORKSPACE)
 """The identity of a connection without a token; the server gives it the roles of its settings."""

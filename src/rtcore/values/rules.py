@@ -16,7 +16,7 @@ from typing import Any, Final
 import attrs
 from attrs import frozen
 
-from rtcore.server.secret import Secret
+from rtcore.values.secret import Secret
 
 __all__ = ["Rule", "bound_of", "each", "file_path", "number", "one_of", "optional", "show", "text", "whole"]
 

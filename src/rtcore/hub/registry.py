@@ -1,0 +1,82 @@
+"""
+What features add to a hub: commands, state that goes with a subscription, and themselves, to be found by their class.
+
+The hub knows none of them. It keeps what they gave it where sessions, transports and the HTTP side look for it, so that
+a feature is joined in one place and works over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rtcore.values.events import Event, Json
+from rtcore.values.identity import Identity
+
+if TYPE_CHECKING:  # only named here; a rule knows the hub that it works on
+    from rtcore.hub.command_rules import CommandRule
+    from rtcore.hub.dialect import Dialect
+
+__all__ = ["FeatureRegistry", "Snapshot"]
+
+_T = TypeVar("_T")
+Snapshot = Callable[[Identity, str], Json | bytes]
+"""The state behind a channel, for one who may read it: JSON, or its text where that is kept ready."""
+
+
+class FeatureRegistry:
+    """What has been joined to one hub."""
+
+    def __init__(self) -> None:
+        self.commands: dict[str, CommandRule[Any]] = {}
+        """By the `type` of their messages; those of the core are not here."""
+        self.snapshots: dict[str, Snapshot] = {}
+        """By namespace: told in `subscribed`, as of the position that is told with it."""
+        self.dialects: dict[str, Dialect] = {}
+        """By the name that profiles call them."""
+        self.observers: list[Callable[[Event], None]] = []
+        """Called with each event that was published, before it leaves; they must not block, and not raise."""
+        self._features: dict[type, object] = {}
+
+    def find(self, kind: type[_T]) -> _T | None:
+        """The feature of a class, where it was joined."""
+        feature = self._features.get(kind)
+        return feature if isinstance(feature, kind) else None
+
+    def join(
+        self,
+        feature: object,
+        *,
+        commands: Mapping[str, CommandRule[Any]] | None = None,
+        snapshots: Mapping[str, Snapshot] | None = None,
+        dialects: Mapping[str, Dialect] | None = None,
+        reserved: Iterable[str] = (),
+    ) -> None:
+        """
+        Take a feature in.
+
+        Args:
+            feature: Found by its class from now on.
+            commands: What it adds to the protocol.
+            snapshots: State behind its channels, by namespace.
+            dialects: What clients of its own kind speak, by name.
+            reserved: Commands that the protocol has already.
+
+        Raises:
+            ValueError: If one of its class is here already, or a name of its is taken.
+        """
+        kind = type(feature)
+        if kind in self._features:
+            raise ValueError(f"a feature {kind.__name__} has been joined already")
+        commands, snapshots, dialects = commands or {}, snapshots or {}, dialects or {}
+        taken = (
+            (commands.keys() & (self.commands.keys() | set(reserved)))
+            | (snapshots.keys() & self.snapshots.keys())
+            | (dialects.keys() & self.dialects.keys())
+        )
+        if taken:
+            raise ValueError(f"{kind.__name__}: taken already: {', '.join(sorted(taken))}")
+        self._features[kind] = feature
+        self.commands.update(commands)
+        self.snapshots.update(snapshots)
+        self.dialects.update(dialects)

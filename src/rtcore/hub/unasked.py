@@ -1,0 +1,75 @@
+"""What a client is sent without asking: the channels that its dialect begins with, and answers on a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import trio
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.hub.command_context import CommandContext, Reply
+from rtcore.hub.hub import Hub
+from rtcore.hub.subscriber import Subscriber
+from rtcore.hub.subscription_commands import subscribe
+from rtcore.values.channels import check_channel_name
+from rtcore.values.commands import ChannelName, Subscribe
+from rtcore.values.identity import Identity
+
+__all__ = ["fill_channel", "run_schedules", "subscribe_first"]
+
+
+def subscribe_first(context: CommandContext, templates: tuple[str, ...]) -> Iterator[Reply | RequestError]:
+    """Subscribe to each channel of a dialect; the reply of each, or why there is none."""
+    for template in templates:
+        try:
+            channel = fill_channel(template, context.identity)
+            yield subscribe(context, Subscribe(channels=(channel,)))
+        except RequestError as error:
+            yield error
+
+
+def fill_channel(template: str, identity: Identity) -> ChannelName:
+    """
+    The channel that a template means for one identity.
+
+    Args:
+        template: A channel name in which `{user}` and `{workspace}` stand for the identity's own.
+        identity: Whose.
+
+    Raises:
+        RequestError: If it has none, or one that no channel can be named after.
+    """
+    name = template.replace("{user}", identity.user).replace("{workspace}", identity.workspace or "")
+    if ("{user}" in template and not identity.user) or ("{workspace}" in template and not identity.workspace):
+        raise RequestError(ErrorCode.DENIED, f"there is no {template} without a token that says whose")
+    try:
+        return ChannelName(check_channel_name(name))
+    except ValueError as error:
+        raise RequestError(ErrorCode.DENIED, f"{template}: {error}") from error
+
+
+def run_schedules(
+    hub: Hub, subscriber: Subscriber, schedules: Mapping[str, float], carry_out: Callable[[str], None]
+) -> None:
+    """
+    Carry out commands for a client until it is gone, the first time after one interval.
+
+    Args:
+        hub: Whose timers are used.
+        subscriber: The client; while it takes nothing, its turns are left out.
+        schedules: Seconds between two turns, by command.
+        carry_out: Carries one out.
+    """
+    for type, seconds in schedules.items():
+        turn = partial(_turn, subscriber, partial(carry_out, type), seconds)
+        timer = hub.timeouts.call_at(trio.current_time() + seconds, turn)
+        hub.when_gone(subscriber, timer.cancel)
+
+
+def _turn(subscriber: Subscriber, carry_out: Callable[[], None], seconds: float) -> float | None:
+    if subscriber.over:
+        return None
+    if not subscriber.blocked:
+        carry_out()
+    return trio.current_time() + seconds

@@ -1,0 +1,84 @@
+"""From the settings of endpoints to the profiles that serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from attrs import evolve
+
+from rtcore.errors import SettingsError
+from rtcore.hub.dialect import RTCORE, Dialect
+from rtcore.server.conversation import Converser
+from rtcore.server.profile_settings import ProfileSettings, all_profiles
+from rtcore.server.profiles import Profile
+from rtcore.server.settings import Settings
+from rtcore.values.limits import Limits
+
+__all__ = ["make_profiles"]
+
+_T = TypeVar("_T")
+_OWN_LIMITS = ("authentication_seconds", "idle_seconds")
+
+
+def make_profiles(settings: Settings, converser: Converser) -> Iterator[Profile]:
+    """
+    The endpoints of a server that speak `rtcore.v1` or a dialect of it.
+
+    Args:
+        settings: Of the server.
+        converser: Serves those that have nothing special.
+
+    Raises:
+        SettingsError: If a profile's dialect is unknown, or it needs authentication where none is configured.
+    """
+    yield Profile(path=settings.path, conversation=converser.converse)
+    dialects = {"rtcore": RTCORE, **converser.hub.registry.dialects}
+    for name, profile in all_profiles(settings.profiles).items():
+        asked_for = name in settings.profiles
+        if profile.dialect not in dialects:
+            if asked_for:
+                known = ", ".join(sorted(dialects))
+                raise SettingsError(f'$.profiles.{name}.dialect: expected one of {known}, got "{profile.dialect}"')
+            continue  # the hub has no such feature
+        if profile.authentication == "required" and converser.authenticator is None:
+            if asked_for:
+                raise SettingsError(f"$.profiles.{name}.authentication: required, but no authentication is configured")
+            continue  # built in, and safe by default: without keys there is nobody to be kept apart
+        yield _make_profile(profile, dialects[profile.dialect], settings, converser)
+
+
+def _make_profile(profile: ProfileSettings, dialect: Dialect, settings: Settings, converser: Converser) -> Profile:
+    anonymous = profile.authentication == "none"
+    conversing = evolve(
+        converser,
+        authenticator=None if anonymous else converser.authenticator,
+        heartbeat_seconds=profile.heartbeat_seconds or converser.heartbeat_seconds,
+        dialect=_dialect_of(profile, dialect),
+    )
+    return Profile(
+        path=profile.path,
+        conversation=conversing.converse,
+        anonymous=anonymous,
+        limits=_limits_of(profile, settings.limits),
+        event_names=tuple(sorted(profile.events.items())),
+    )
+
+
+def _dialect_of(profile: ProfileSettings, base: Dialect) -> Dialect:
+    return evolve(
+        base,
+        aliases=_merged(base.aliases, profile.commands),
+        replies=_merged(base.replies, profile.replies),
+        schedules=_merged(base.schedules, profile.schedules),
+        channels=profile.channels or base.channels,
+    )
+
+
+def _merged(base: Mapping[str, _T], own: Mapping[str, _T]) -> Mapping[str, _T]:
+    return {**base, **own} if own else base
+
+
+def _limits_of(profile: ProfileSettings, limits: Limits) -> Limits | None:
+    own = {name: value for name in _OWN_LIMITS if (value := getattr(profile, name)) is not None}
+    return evolve(limits, **own) if own else None

@@ -1,0 +1,123 @@
+"""
+Endpoints as settings: where they are, who may connect, what they begin with, and what their clients call things.
+
+The built-in ones serve the systems that rtcore was made for, side by side; `[profiles.NAME]` changes one of them or
+adds another. Nothing is held or run for an endpoint that nobody is connected to.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from attrs import evolve, field, fields, frozen
+
+from rtcore.values.channels import check_channel_name
+from rtcore.values.rules import Rule, each, number, one_of, optional, text
+
+__all__ = ["BUILT_IN_PROFILES", "WEB_PATH", "ProfileSettings", "all_profiles"]
+
+WEB_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~-]+)+")
+"""A path that an endpoint may have."""
+
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def _items(value: Iterable[str]) -> tuple[str, ...]:
+    return value if isinstance(value, str) else tuple(value)  # type: ignore[return-value]  # a fault, named by its rule
+
+
+def _is_template(value: str) -> bool:
+    try:
+        return bool(check_channel_name(value.replace("{user}", "u").replace("{workspace}", "w")))
+    except ValueError:
+        return False
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(other, str) and name and other for name, other in value.items()
+    )
+
+
+def _is_schedules(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and type(seconds) in (int, float) and 0 < seconds < math.inf
+        for name, seconds in value.items()
+    )
+
+
+_NAMES: Final = Rule("a table of names by names", _is_names)
+_PATH: Final = text('a path such as "/ws/mobile"', lambda value: not value or bool(WEB_PATH.fullmatch(value)))
+_SECONDS: Final = optional(number(over=True))
+
+
+@frozen(kw_only=True)
+class ProfileSettings:
+    """One WebSocket endpoint."""
+
+    path: str = field(default="", validator=_PATH)
+    """Where it is. One of your own needs a path."""
+    enabled: bool = field(default=True, validator=Rule("true or false", lambda value: isinstance(value, bool)))
+    """Whether it is there at all."""
+    dialect: str = field(default="rtcore", validator=text())
+    """What its clients speak: `rtcore`, or the name of a dialect that a feature brings: `dashboard`, `support_chat`."""
+    authentication: Literal["inherit", "required", "none"] = field(
+        default="inherit", validator=one_of("inherit", "required", "none")
+    )
+    """`inherit`: tokens are needed where the server has keys. `required`: there is no endpoint without keys. `none`:
+    everyone is let in, without an identity, even where the server has keys."""
+    channels: tuple[str, ...] = field(
+        default=(),
+        converter=_items,
+        validator=each(text('a channel such as "inbox:{user}"', _is_template)),
+    )
+    """Channels that each client is subscribed to at once; `{user}` and `{workspace}` stand for its own."""
+    commands: Mapping[str, str] = field(default=_NONE, validator=_NAMES)
+    """What its clients call commands, to what rtcore calls them."""
+    replies: Mapping[str, str] = field(default=_NONE, validator=_NAMES)
+    """What rtcore calls its replies, to what its clients call them."""
+    events: Mapping[str, str] = field(default=_NONE, validator=_NAMES)
+    """What types of events are, to what its clients call them."""
+    schedules: Mapping[str, float] = field(
+        default=_NONE, validator=Rule("a table of seconds over 0 by command", _is_schedules)
+    )
+    """Commands without data that are carried out for each client every so many seconds, as though it had asked."""
+    authentication_seconds: float | None = field(default=None, validator=_SECONDS)
+    """Time to send `auth`; None: as in `limits`."""
+    idle_seconds: float | None = field(default=None, validator=_SECONDS)
+    """Silence after which a client is closed; None: as in `limits`."""
+    heartbeat_seconds: float | None = field(default=None, validator=_SECONDS)
+    """How often clients are asked to send a heartbeat; None: as the server's."""
+
+    def over(self, base: ProfileSettings) -> ProfileSettings:
+        """These settings, with those of `base` where these were left at their defaults."""
+        untouched = ProfileSettings()
+        chosen: dict[str, Any] = {  # Any: fields of several types
+            each.name: getattr(self, each.name)
+            for each in fields(ProfileSettings)
+            if getattr(self, each.name) != getattr(untouched, each.name)
+        }
+        return evolve(base, **chosen)
+
+
+BUILT_IN_PROFILES: Final[Mapping[str, ProfileSettings]] = MappingProxyType(
+    {
+        "metrics": ProfileSettings(path="/ws/metrics"),
+        "activity": ProfileSettings(path="/ws/activity"),
+        "stream": ProfileSettings(path="/ws/stream"),
+        "approvals": ProfileSettings(path="/ws/approvals"),
+    }
+)
+"""Endpoints that every server has unless `enabled = false`."""
+
+
+def all_profiles(given: Mapping[str, ProfileSettings]) -> dict[str, ProfileSettings]:
+    """The endpoints that are enabled, by name: the built-in ones as they were changed, and those of the settings."""
+    profiles = dict(BUILT_IN_PROFILES)
+    for name, profile in given.items():
+        profiles[name] = profile.over(profiles[name]) if name in profiles else profile
+    return {name: profile for name, profile in profiles.items() if profile.enabled}

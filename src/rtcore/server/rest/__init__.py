@@ -1,0 +1,1 @@
+"""The HTTP side of features: one module each."""

@@ -1,0 +1,20 @@
+"""Which feature has which HTTP side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from rtcore.hub.registry import FeatureRegistry
+from rtcore.server.rest.rest_module import RestModule
+
+__all__ = ["rest_modules"]
+
+_MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType({})  # Any: each takes its key
+
+
+def rest_modules(registry: FeatureRegistry) -> tuple[RestModule, ...]:
+    """The HTTP side of every feature that has been joined and has one."""
+    found = ((registry.find(kind), make) for kind, make in _MODULES.items())
+    return tuple(make(feature) for feature, make in found if feature is not None)
