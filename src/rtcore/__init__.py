@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         ConnectionClosed,
         ErrorCode,
         HubClosed,
+        OutputCancelled,
+        OutputFailed,
         ProcessFailed,
         ProcessNotStarted,
         RequestError,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
         SettingsError,
     )
     from rtcore.features.feature import Feature
+    from rtcore.features.outputs.output import ItemOutput, TextOutput
+    from rtcore.features.outputs.settings import OutputSettings
     from rtcore.features.processes import ProcessResult
     from rtcore.features.settings import FeatureSettings
     from rtcore.features.tasks import Task
@@ -88,12 +92,16 @@ __all__ = [
     "HubClosed",
     "HubStatistics",
     "Identity",
+    "ItemOutput",
     "Json",
     "KeySettings",
     "Lane",
     "Limits",
     "MessageHandler",
     "Namespace",
+    "OutputCancelled",
+    "OutputFailed",
+    "OutputSettings",
     "Overflow",
     "Position",
     "ProcessFailed",
@@ -116,6 +124,7 @@ __all__ = [
     "SubscriberStatistics",
     "Subscription",
     "Task",
+    "TextOutput",
     "TlsSettings",
     "Tool",
     "Workflow",
@@ -146,6 +155,8 @@ _HOMES: Final = {
         "ConnectionClosed",
         "ErrorCode",
         "HubClosed",
+        "OutputCancelled",
+        "OutputFailed",
         "ProcessFailed",
         "ProcessNotStarted",
         "RequestError",
@@ -154,6 +165,8 @@ _HOMES: Final = {
         "SettingsError",
     ),
     "rtcore.features.feature": ("Feature",),
+    "rtcore.features.outputs.output": ("ItemOutput", "TextOutput"),
+    "rtcore.features.outputs.settings": ("OutputSettings",),
     "rtcore.features.processes": ("ProcessResult",),
     "rtcore.features.settings": ("FeatureSettings",),
     "rtcore.features.tasks": ("Task",),

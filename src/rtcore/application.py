@@ -16,6 +16,7 @@ import trio
 import trio_websocket
 
 from rtcore.features.feature import Feature
+from rtcore.features.outputs.outputs import Outputs
 from rtcore.features.processes import ProcessResult
 from rtcore.features.settings import FeatureSettings
 from rtcore.features.tasks import Task, Tasks
@@ -52,6 +53,7 @@ class ApplicationHub(Hub):
         self.tools = Tools(self, limits=self.limits)
         self.tasks = Tasks(self, limits=self.limits, tools=self.tools)
         self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)
+        self.outputs = self._own(Outputs(self, self.settings.outputs))
 
     def join(self, feature: Feature) -> None:
         """

@@ -11,6 +11,8 @@ Everything that rtcore raises.
     |   +-- AuthenticationError    the token is missing, malformed, expired, revoked or not ours
     +-- HubClosed                  the hub has ended
     +-- ServerError                the server could not start
+    +-- OutputFailed               the producer of an output that is read failed
+    +-- OutputCancelled            somebody asked for the end of an output that is read
     +-- ProcessNotStarted          a command could not be run at all
     +-- ProcessFailed              a command ended with an exit code other than 0, or by a signal
 
@@ -29,6 +31,8 @@ __all__ = [
     "HandshakeRefused",
     "HubClosed",
     "LocalProtocolError",
+    "OutputCancelled",
+    "OutputFailed",
     "ProcessFailed",
     "ProcessNotStarted",
     "RemoteProtocolError",
@@ -111,6 +115,14 @@ class ProcessFailed(RtcoreError):
         super().__init__(message)
         self.returncode = returncode
         """The exit code; the negated number of the signal where one ended it."""
+
+
+class OutputFailed(RtcoreError):
+    """The producer of an output failed; what it had written can still be read."""
+
+
+class OutputCancelled(RtcoreError):
+    """Somebody asked for the end of an output; what it had written can still be read."""
 
 
 class LocalProtocolError(RtcoreError):

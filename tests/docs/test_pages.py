@@ -15,7 +15,7 @@ from rtcore.cli.program import COMMANDS
 
 Blocks = list[tuple[str, str]]
 PROJECT = Path(__file__).parents[2]
-PAGES = sorted(str(path.relative_to(PROJECT)) for path in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")])
+PAGES = sorted(str(path.relative_to(PROJECT)) for path in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
 _FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
@@ -59,4 +59,5 @@ def test_command_lines_are_taken(page: str, blocks_of: Callable[..., Blocks]) ->
 
 def test_index_names_every_page() -> None:
     linked = set(_LINK.findall((PROJECT / "docs" / "index.md").read_text(encoding="utf-8")))
-    assert {path.name for path in PROJECT.glob("docs/*.md")} - {"index.md"} <= linked
+    pages = {str(path.relative_to(PROJECT / "docs")) for path in PROJECT.glob("docs/**/*.md")}
+    assert pages - {"index.md"} <= linked

@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from rtcore.errors import SettingsError
+from rtcore.features.outputs.settings import OutputSettings
 from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
 from rtcore.server.settings_sources import load_settings
@@ -24,6 +25,7 @@ SECTIONS: dict[str, type] = {
     "Limits": Limits,
     "Namespaces": Namespace,
     "Profiles": ProfileSettings,
+    "Features: outputs": OutputSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,
     "TLS": TlsSettings,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import Factory, field, frozen, validators
+
+from rtcore.features.outputs.settings import OutputSettings
 
 __all__ = ["FeatureSettings"]
 
@@ -10,3 +12,8 @@ __all__ = ["FeatureSettings"]
 @frozen(kw_only=True)
 class FeatureSettings:
     """Settings of all features; `[features.NAME]` in a file."""
+
+    outputs: OutputSettings = field(
+        default=Factory(OutputSettings), validator=validators.instance_of(OutputSettings)
+    )
+    """Of outputs that can be resumed."""

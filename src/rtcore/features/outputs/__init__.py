@@ -1,0 +1,1 @@
+"""Outputs: text or items that a producer writes while readers come and go."""

@@ -1,0 +1,232 @@
+"""
+One output, as its producer has it: a block whose end is the output's end.
+
+Readers cannot harm it: writing never waits for them, and their leaving changes nothing. To end it from outside is a
+command of its own, which cancels the block; the cancellation stops at the end of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import trio
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.failure import describe_failure, log_failure
+from rtcore.features.outputs.output_state import Content, Kind, OutputState, OutputStatus
+from rtcore.features.outputs.settings import OutputSettings
+from rtcore.hub.hub import Hub
+from rtcore.hub.timeouts import Timer
+from rtcore.protocol.json_codec import json_dumps
+from rtcore.values.events import Json
+
+__all__ = ["ItemOutput", "Output", "TextOutput"]
+
+logger = logging.getLogger("rtcore.outputs")
+
+_T = TypeVar("_T", str, Json)
+
+
+class Output(Generic[_T]):
+    """What text and items have in common; `Outputs.text` and `Outputs.items` make one."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        settings: OutputSettings,
+        *,
+        output_id: str,
+        name: str,
+        kind: Kind,
+        channel: str,
+        directory: str,
+        owner: str | None,
+        began: Callable[[Output[str] | Output[Json]], None],
+        grew: Callable[[Output[str] | Output[Json]], None],
+        ended: Callable[[Output[str] | Output[Json]], None],
+    ) -> None:
+        self.output_id = output_id
+        self.name = name
+        self.channel = channel
+        """Where its content is published."""
+        self.owner = owner
+        """The user whose it is; None: the workspace's."""
+        self.state = OutputState(kind, settings.kept_bytes)
+        """How far it is; to be read only."""
+        self.reason: str | None = None
+        """Why it failed or was cancelled, in words for readers."""
+        self._hub = hub
+        self._settings = settings
+        self._directory = directory
+        self._began, self._grew, self._ended = began, grew, ended
+        self._scope = trio.CancelScope()
+        self._entered = False
+        self._cancelled_by: str | None = None
+        self._pending: list[_T] = []
+        self._pending_bytes = 0
+        self._next_chunk = 0.0
+        self._timer: Timer | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked for its end; known inside the block and after it."""
+        return self._cancelled_by is not None
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError(f"output {self.output_id} has begun already")
+        await trio.lowlevel.checkpoint()
+        self._entered = True
+        self._began(self)
+        self._publish("started", self.summary(), everywhere=True)
+        self._scope.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        caught = bool(self._scope.__exit__(kind, error, traceback))
+        if error is None or caught:
+            status = OutputStatus.CANCELLED if self.cancelled else OutputStatus.COMPLETED
+            self._end(status, {"by": self._cancelled_by, "reason": self.reason} if self.cancelled else {})
+            return caught
+        failure = describe_failure(error, self._hub.limits.output_line_bytes)
+        log_failure(logger, f"output {self.output_id}", error, failure)
+        self.reason = failure.error
+        try:
+            self._end(
+                OutputStatus.FAILED,
+                {"error_type": failure.error_type, "error": failure.error, "cancelled": failure.cancelled},
+            )
+        except Exception:  # the exception that is leaving the block must not be replaced
+            logger.exception("the end of output %s could not be published", self.output_id)
+        return False
+
+    def cancel(self, *, by: str = "", reason: str | None = None) -> bool:
+        """
+        Ask for its end: the producer's block is cancelled, and readers are told `output.cancelled`.
+
+        Args:
+            by: The user who asked.
+            reason: In words for readers.
+
+        Returns:
+            False if it had ended, or somebody had asked already.
+        """
+        if self.state.ended or self.cancelled:
+            return False
+        self._cancelled_by, self.reason = by, reason
+        self._scope.cancel()
+        return True
+
+    def summary(self) -> dict[str, Json]:
+        """What is told of it without its content."""
+        return {
+            "output_id": self.output_id,
+            "name": self.name,
+            "kind": self.state.kind.value,
+            "status": self.state.status.value,
+            "channel": self.channel,
+            "length": self.state.length,
+            "reason": self.reason,
+        }
+
+    def document(self) -> dict[str, Json]:
+        """All that is told of it: what is kept of its content too, as far as it was published."""
+        return self.summary() | self.stretch(self.state.content())
+
+    def stretch(self, content: Content) -> dict[str, Json]:
+        """A stretch of it as readers are told."""
+        if self.state.kind is Kind.TEXT:
+            return {"index": content.index, "text": content.text}
+        return {"index": content.index, "items": list(content.items)}
+
+    def _add(self, value: _T, size: int) -> None:
+        if self.state.ended or not self._entered:
+            raise RuntimeError(f"output {self.output_id} {'has ended' if self._entered else 'has not begun'}")
+        limit = self._hub.limits.message_bytes
+        if size > limit // 2:
+            raise RequestError(
+                ErrorCode.TOO_LARGE,
+                f"a piece of {size} bytes exceeds half of message_bytes={limit}; write less at once",
+            )
+        if self._pending_bytes + size > limit // 2:
+            self._flush()
+        self._pending.append(value)
+        self._pending_bytes += size
+        now = trio.current_time()
+        if now >= self._next_chunk or self._pending_bytes >= self._settings.chunk_bytes:
+            self._flush()
+        elif self._timer is None:
+            self._timer = self._hub.timeouts.call_at(self._next_chunk, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._flush()
+
+    def _flush(self) -> None:
+        """Publish what was written and has not left yet."""
+        if not self._pending:
+            return
+        written, self._pending, self._pending_bytes = self._pending, [], 0
+        self._next_chunk = trio.current_time() + self._settings.chunk_seconds
+        content = self._append(written)
+        self._grew(self)
+        self._publish("chunk", {"output_id": self.output_id, **self.stretch(content)})
+
+    def _append(self, written: list[_T]) -> Content:
+        raise NotImplementedError
+
+    def _end(self, status: OutputStatus, data: dict[str, Json]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            self._flush()
+        finally:
+            self.state.end(status)
+            self._ended(self)
+            self._publish(status.value, self.summary() | data, everywhere=True)
+
+    def _publish(self, verb: str, data: dict[str, Json], *, everywhere: bool = False) -> None:
+        self._hub.publish(self.channel, f"output.{verb}", data)
+        if everywhere:
+            self._hub.publish(self._directory, f"output.{verb}", data)
+
+
+class TextOutput(Output[str]):
+    """Text, such as the tokens of a language model."""
+
+    def write(self, text: str) -> None:
+        """
+        Add text; never blocks. What is written in quick succession leaves together.
+
+        Raises:
+            RequestError: If it is too large for one message.
+            RuntimeError: If the block has not begun, or has ended.
+        """
+        if text:
+            text = text.encode(errors="replace").decode()  # a lone surrogate is nothing that JSON can carry
+            self._add(text, len(text.encode()))
+
+    def _append(self, written: list[str]) -> Content:
+        return self.state.append_text("".join(written))
+
+
+class ItemOutput(Output[Json]):
+    """A sequence of JSON values, such as the records of a log."""
+
+    def append(self, item: Json) -> None:
+        """
+        Add one item, which must not be changed afterwards; never blocks.
+
+        Raises:
+            RequestError: If JSON cannot carry it, or it is too large for one message.
+            RuntimeError: If the block has not begun, or has ended.
+        """
+        self._add(item, len(json_dumps(item)))
+
+    def _append(self, written: list[Json]) -> Content:
+        return self.state.append_items(written)

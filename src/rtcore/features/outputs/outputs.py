@@ -1,0 +1,264 @@
+"""
+Outputs that can be resumed: what a producer writes, for readers who come and go.
+
+Each output has a channel of its own. Whoever subscribes gets what is kept of the content as the channel's state, and
+then each chunk as an event, and the end exactly once: either as an event or, for who comes later, in the state. Chunks
+say at which index they stand, so a reader that lost some knows, and asks for them with `output.read`.
+
+Rejected: the content as history of events alone. A page of replay ends after a thousand events, and a token an event is
+a hundred times its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import trio
+from attrs import frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.feature import Feature
+from rtcore.features.outputs.output import ItemOutput, Output, TextOutput
+from rtcore.features.outputs.output_state import Kind
+from rtcore.features.outputs.reader import OutputReader
+from rtcore.features.outputs.settings import OutputSettings
+from rtcore.features.scope import new_identifier
+from rtcore.hub.command_context import CommandContext, Reply
+from rtcore.hub.command_rules import CommandRule
+from rtcore.hub.hub import Hub
+from rtcore.hub.registry import Snapshot
+from rtcore.protocol.wire_fields import text, whole_number, wire
+from rtcore.values.channels import Namespace, Scope, check_channel_name
+from rtcore.values.events import Json
+from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
+
+__all__ = ["OutputStatistics", "Outputs"]
+
+_OF_WORKSPACE, _OF_USER = "outputs", "user_outputs"
+
+
+@frozen(kw_only=True)
+class _Cancel:
+    output_id: str = wire(text(64))
+    reason: str | None = wire(text(500), default=None)
+
+
+@frozen(kw_only=True)
+class _Read:
+    output_id: str = wire(text(64))
+    index: int = wire(whole_number(0, 2**53), default=0)
+
+
+@frozen(kw_only=True)
+class OutputStatistics:
+    """A snapshot."""
+
+    running: int
+    """Outputs whose producer is at work."""
+    kept: int
+    """Outputs that have ended and are still to be had."""
+    bytes: int
+    """Bytes of content that are kept."""
+    started: int
+    """Outputs that have begun so far."""
+
+
+class Outputs(Feature):
+    """
+    Args:
+        hub: Where they are published.
+        settings: Bounds and times.
+    """
+
+    NAMESPACES: ClassVar[Mapping[str, Namespace]] = {
+        _OF_WORKSPACE: Namespace(scope=Scope.WORKSPACE, publish_roles=frozenset()),
+        _OF_USER: Namespace(scope=Scope.USER, publish_roles=frozenset()),
+    }
+
+    def __init__(self, hub: Hub, settings: OutputSettings | None = None) -> None:
+        self._hub = hub
+        self._settings = settings or OutputSettings()
+        self._outputs: dict[str, Output[Any]] = {}  # Any: of text or items
+        self._ended: dict[str, float] = {}  # when to forget, oldest first
+        self._bytes: dict[str, int] = {}
+        self._total_bytes = 0
+        self._started = 0
+
+    @property
+    def commands(self) -> Mapping[str, CommandRule[Any]]:
+        """`output.cancel` and `output.read`."""
+        return {
+            "output.cancel": CommandRule(value=_Cancel, handler=self._handle_cancel),
+            "output.read": CommandRule(value=_Read, handler=self._handle_read),
+        }
+
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """The outputs of a workspace or a user; or the content of one."""
+        return {_OF_WORKSPACE: self._snapshot, _OF_USER: self._snapshot}
+
+    # For producers
+
+    def text(
+        self, name: str, *, output_id: str | None = None, workspace: str = DEFAULT_WORKSPACE, user: str | None = None
+    ) -> TextOutput:
+        """
+        A block that writes text.
+
+        Args:
+            name: For people.
+            output_id: Identifier; None: a random one.
+            workspace: Whose members may read it.
+            user: The one user who may read it, instead of a workspace.
+
+        Raises:
+            RequestError: If the names are not acceptable, the id is taken, or there are too many outputs.
+        """
+        return TextOutput(**self._arguments(Kind.TEXT, name, output_id, workspace, user))
+
+    def items(
+        self, name: str, *, output_id: str | None = None, workspace: str = DEFAULT_WORKSPACE, user: str | None = None
+    ) -> ItemOutput:
+        """A block that appends JSON values; arguments and errors as of `text`."""
+        return ItemOutput(**self._arguments(Kind.ITEMS, name, output_id, workspace, user))
+
+    def _arguments(
+        self, kind: Kind, name: str, output_id: str | None, workspace: str, user: str | None
+    ) -> dict[str, Any]:
+        output_id = output_id or new_identifier()
+        directory = f"{_OF_USER}:{user}" if user is not None else f"{_OF_WORKSPACE}:{workspace}"
+        channel = f"{directory}:{output_id}"
+        try:
+            check_channel_name(channel)
+        except ValueError as error:
+            raise RequestError(ErrorCode.MALFORMED, f"output_id: {error}", field="output_id") from error
+        return {
+            "hub": self._hub,
+            "settings": self._settings,
+            "output_id": output_id,
+            "name": name,
+            "kind": kind,
+            "channel": channel,
+            "directory": directory,
+            "owner": user,
+            "began": self._on_begun,
+            "grew": self._on_grown,
+            "ended": self._on_ended,
+        }
+
+    # For readers
+
+    @asynccontextmanager
+    async def read(self, output_id: str, *, index: int = 0) -> AsyncGenerator[OutputReader]:
+        """
+        Read an output in this process, from `index` on, while the block lasts; leaving it changes nothing for others.
+
+        Raises:
+            RequestError: `request.not_found` if there is none.
+        """
+        output = self._find(output_id)
+        async with self._hub.subscribe(output.channel) as events:
+            yield OutputReader(output, events, index)
+
+    def cancel(self, output_id: str, *, by: str = "", reason: str | None = None) -> bool:
+        """
+        Ask for the end of an output; see `Output.cancel`.
+
+        Raises:
+            RequestError: `request.not_found` if there is none.
+        """
+        return self._find(output_id).cancel(by=by, reason=reason)
+
+    def statistics(self) -> OutputStatistics:
+        """A snapshot."""
+        return OutputStatistics(
+            running=len(self._outputs) - len(self._ended),
+            kept=len(self._ended),
+            bytes=self._total_bytes,
+            started=self._started,
+        )
+
+    def _find(self, output_id: str) -> Output[Any]:
+        output = self._outputs.get(output_id)
+        if output is None:
+            raise RequestError(ErrorCode.NOT_FOUND, "output_id: no such output", field="output_id")
+        return output
+
+    # Lives
+
+    def _on_begun(self, output: Output[Any]) -> None:
+        if output.output_id in self._outputs:
+            raise RequestError(ErrorCode.CONFLICT, "output_id: there is one already", field="output_id")
+        most = self._settings.outputs
+        if len(self._outputs) >= most and not self._forget_oldest():
+            raise RequestError(ErrorCode.UNAVAILABLE, f"{most} outputs run already: outputs={most}")
+        self._outputs[output.output_id] = output
+        self._bytes[output.output_id] = 0
+        self._started += 1
+
+    def _on_grown(self, output: Output[Any]) -> None:
+        self._recount(output)
+        while self._total_bytes > self._settings.total_bytes and self._forget_oldest():
+            pass
+        while self._total_bytes > self._settings.total_bytes and output.state.forget_oldest():
+            self._recount(output)
+
+    def _recount(self, output: Output[Any]) -> None:
+        size = output.state.bytes
+        self._total_bytes += size - self._bytes[output.output_id]
+        self._bytes[output.output_id] = size
+
+    def _on_ended(self, output: Output[Any]) -> None:
+        due = trio.current_time() + self._settings.keep_seconds
+        self._ended[output.output_id] = due
+        if len(self._ended) == 1:
+            self._hub.timeouts.call_at(due, self._forget_due)
+
+    def _forget_due(self) -> float | None:
+        now = trio.current_time()
+        while self._ended and next(iter(self._ended.values())) <= now:
+            self._forget_oldest()
+        return next(iter(self._ended.values()), None)
+
+    def _forget_oldest(self) -> bool:
+        """Forget the output that ended first; False where all are running."""
+        output_id = next(iter(self._ended), None)
+        if output_id is None:
+            return False
+        del self._ended[output_id], self._outputs[output_id]
+        self._total_bytes -= self._bytes.pop(output_id)
+        return True
+
+    # For clients
+
+    def _snapshot(self, identity: Identity, channel: str) -> Json:
+        namespace, _, rest = channel.partition(":")
+        owner, _, output_id = rest.partition(":")
+        if output_id:
+            output = self._outputs.get(output_id)
+            return output.document() if output is not None and output.channel == channel else None
+        prefix = f"{namespace}:{owner}:"
+        return [output.summary() for output in self._outputs.values() if output.channel.startswith(prefix)]
+
+    def _readable(self, context: CommandContext, output_id: str) -> Output[Any]:
+        output = self._outputs.get(output_id)
+        # The words are the same for one that is not there and one that is another's.
+        if output is None or not self._hub.access.can_read(context.identity, output.channel):
+            raise RequestError(ErrorCode.NOT_FOUND, "data.output_id: no such output", field="data.output_id")
+        return output
+
+    def _handle_cancel(self, context: CommandContext, command: _Cancel) -> Reply:
+        output, identity = self._readable(context, command.output_id), context.identity
+        owns = output.owner is not None and output.owner == identity.user
+        if not owns and identity.roles.isdisjoint(self._settings.cancel_roles):
+            raise RequestError(ErrorCode.DENIED, "not allowed to cancel this output", field="data.output_id")
+        done = output.cancel(by=identity.user, reason=command.reason)
+        return Reply("output.cancelling", {"output_id": output.output_id, "asked": done}, unasked=False)
+
+    def _handle_read(self, context: CommandContext, command: _Read) -> Reply:
+        output = self._readable(context, command.output_id)
+        content = output.state.content(command.index, self._settings.page_length)
+        data = output.stretch(content) | {"more": content.end < output.state.length}
+        return Reply("output.content", output.summary() | data)

@@ -1,0 +1,39 @@
+"""What can be set of outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import field, frozen
+
+from rtcore.values.rules import each, number, text, whole
+
+__all__ = ["OutputSettings"]
+
+
+def _set(value: Iterable[str]) -> frozenset[str]:
+    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # a fault, named by its rule
+
+
+@frozen(kw_only=True)
+class OutputSettings:
+    """Settings of outputs."""
+
+    chunk_seconds: float = field(default=0.05, validator=number())
+    """Least time between two chunks of one output: what is written meanwhile goes together. The first goes at once."""
+    chunk_bytes: int = field(default=4096, validator=whole(1))
+    """Bytes that do not wait for the time to pass."""
+    kept_bytes: int = field(default=1_048_576, validator=whole(1))
+    """Bytes of one output that are kept for readers who come late."""
+    total_bytes: int = field(default=67_108_864, validator=whole(1))
+    """Bytes of all outputs together: those that ended first are forgotten first."""
+    keep_seconds: float = field(default=300.0, validator=number(over=True))
+    """How long an output is kept after its end."""
+    outputs: int = field(default=1000, validator=whole(1))
+    """Most outputs that run or are kept at once."""
+    page_length: int = field(default=65_536, validator=whole(1))
+    """Most characters or items of a page of `output.read`."""
+    cancel_roles: frozenset[str] = field(
+        default=frozenset({"admin", "publisher"}), converter=_set, validator=each(text())
+    )
+    """Roles that may cancel another's output; its owner always may."""

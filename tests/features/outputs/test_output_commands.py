@@ -1,0 +1,147 @@
+"""Outputs over a connection: late and resuming clients, pages, cancelling, and who may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+import rtcore
+from rtcore.features.outputs.settings import OutputSettings
+from rtcore.features.settings import FeatureSettings
+from rtcore.testing import TestClient, open_test_hub, open_test_server
+from rtcore.values.identity import Identity
+
+CHANNEL = "outputs:default:o1"
+REFUSED = rtcore.RequestError
+
+
+def of(**outputs: Any) -> FeatureSettings:
+    return FeatureSettings(outputs=OutputSettings(**outputs))
+
+
+# Over a connection
+
+
+async def test_late_client_gets_the_content_and_then_the_rest(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client = await server.connect()
+        async with hub.outputs.text("answer", output_id="o1") as output:
+            output.write("Once")
+            output.write(" upon")
+            reply = await client.request("subscribe", {"channels": [CHANNEL, "outputs:default"]})
+            state = reply["data"]["channels"][CHANNEL]["snapshot"]
+            assert (state["text"], state["index"], state["status"]) == ("Once", 0, "running"), "what has left so far"
+            (entry,) = reply["data"]["channels"]["outputs:default"]["snapshot"]
+            assert (entry["output_id"], entry["name"], entry["channel"]) == ("o1", "answer", CHANNEL)
+            chunk = await client.expect("output.chunk")
+            assert (chunk["data"]["index"], chunk["data"]["text"]) == (4, " upon")
+        ends = [await client.expect("output.completed") for _ in range(2)]
+        assert {end["channel"] for end in ends} == {CHANNEL, "outputs:default"}
+        await client.receive_nothing()
+        late = await server.connect()
+        reply = await late.request("subscribe", {"channels": [CHANNEL]})
+        state = reply["data"]["channels"][CHANNEL]["snapshot"]
+        assert (state["text"], state["status"]) == ("Once upon", "completed")
+
+
+async def test_client_that_knows_where_it_stood_resumes_by_position(autojump_clock: Any) -> None:
+    async with open_test_hub(features=of(chunk_seconds=0)) as hub, open_test_server(hub=hub) as server:
+        first = await server.connect()
+        async with hub.outputs.text("answer", output_id="o1") as output:
+            await first.request("subscribe", {"channels": [CHANNEL]})
+            output.write("a")
+            position = (await first.expect("output.chunk"))["position"]
+            await first.aclose()
+            output.write("b")
+            second = await server.connect()
+            await second.request("subscribe", {"channels": [CHANNEL], "since": position})
+            assert (await second.expect("output.chunk"))["data"]["text"] == "b"
+        assert (await second.expect("output.completed"))["data"]["length"] == 2
+
+
+async def test_content_is_read_page_by_page(autojump_clock: Any) -> None:
+    async with open_test_hub(features=of(page_length=4)) as hub, open_test_server(hub=hub) as server:
+        client = await server.connect()
+        async with hub.outputs.text("answer", output_id="o1") as output:
+            output.write("123456")
+        page = (await client.request("output.read", {"output_id": "o1"}))["data"]
+        assert (page["text"], page["more"], page["index"]) == ("1234", True, 0)
+        page = (await client.request("output.read", {"output_id": "o1", "index": 4}))["data"]
+        assert (page["text"], page["more"], page["status"]) == ("56", False, "completed")
+
+
+async def test_cancelling_over_a_connection_is_a_command_of_its_own(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client = await server.connect()
+        async with hub.outputs.text("answer", output_id="o1"):
+            reply = await client.request("output.cancel", {"output_id": "o1", "reason": "enough"})
+            assert reply["data"] == {"output_id": "o1", "asked": True}
+            await trio.sleep_forever()
+        reply = await client.request("output.cancel", {"output_id": "o1"})
+        assert reply["data"]["asked"] is False
+
+
+async def test_client_that_goes_away_cancels_nothing(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        async with hub.outputs.text("answer", output_id="o1") as output:
+            client = await server.connect()
+            await client.request("subscribe", {"channels": [CHANNEL]})
+            await client.aclose()
+            await trio.sleep(1)
+            output.write("x")
+        assert not output.cancelled
+
+
+async def refusal(client: TestClient, type: str, data: object) -> tuple[str, str]:
+    await client.send(type, data, id=1)
+    error = (await client.expect("error"))["data"]
+    return error["code"], error["message"]
+
+
+BAD = [
+    ("output.read", {}, "request.malformed", "data.output_id: missing"),
+    ("output.read", {"output_id": 5}, "request.malformed", "data.output_id: expected text"),
+    ("output.read", {"output_id": ""}, "request.malformed", "data.output_id: expected 1 to 64 characters, got 0"),
+    ("output.read", {"output_id": "x" * 65}, "limit.too_large", "data.output_id: expected 1 to 64 characters, got 65"),
+    ("output.read", {"output_id": "zz"}, "request.not_found", "data.output_id: no such output"),
+    ("output.read", {"output_id": "mine", "index": -1}, "request.malformed", "data.index: expected a whole number"),
+    ("output.read", {"output_id": "mine", "indx": 1}, "request.malformed", "data.indx: unknown field"),
+    ("output.cancel", {}, "request.malformed", "data.output_id: missing"),
+    ("output.cancel", {"output_id": "zz"}, "request.not_found", "data.output_id: no such output"),
+    ("output.cancel", {"output_id": "mine", "reason": "x" * 501}, "limit.too_large", "data.reason: expected 1 to 500"),
+    ("output.cancel", {"output_id": "mine"}, "access.denied", "not allowed to cancel this output"),
+    ("output.read", {"output_id": "yours"}, "request.not_found", "data.output_id: no such output"),
+    ("output.cancel", {"output_id": "yours"}, "request.not_found", "data.output_id: no such output"),
+]
+
+
+@pytest.mark.parametrize(("type", "data", "code", "message"), BAD)
+async def test_bad_input_is_refused_in_words(
+    type: str, data: Any, code: str, message: str, autojump_clock: Any
+) -> None:
+    """Another user's output is refused in the words of one that is not there."""
+    settings = rtcore.Settings(anonymous_roles=frozenset())
+    async with (
+        open_test_hub() as hub,
+        open_test_server(settings, hub=hub) as server,
+        hub.outputs.text("a", output_id="mine"),
+        hub.outputs.text("b", output_id="yours", user="bob"),
+    ):
+        got = await refusal(await server.connect(), type, data)
+        assert (got[0], got[1][: len(message)]) == (code, message)
+
+
+async def test_workspaces_and_users_do_not_see_each_others_outputs(autojump_clock: Any) -> None:
+    async with (
+        open_test_hub() as hub,
+        hub.outputs.text("a", workspace="w1"),
+        hub.outputs.text("b", user="ann") as private,
+    ):
+        for identity in (Identity(user="bob", workspace="w2", roles={"admin"}), Identity(user="bob")):
+            assert not hub.access.can_read(identity, "outputs:w1")
+            assert not hub.access.can_read(identity, private.channel)
+        assert hub.access.can_read(Identity(user="ann"), private.channel)
+        assert not hub.access.can_publish(Identity(user="ann", roles={"admin"}), private.channel)

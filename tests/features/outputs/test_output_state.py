@@ -1,0 +1,68 @@
+"""What is kept of an output, and its one end."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from rtcore.features.outputs.output_state import Content, Kind, OutputState, OutputStatus
+
+
+def test_text_is_counted_in_characters_and_kept_in_bytes() -> None:
+    state = OutputState(Kind.TEXT, 100)
+    assert state.append_text("äß") == Content(0, "äß")
+    assert state.append_text("c") == Content(2, "c")
+    assert (state.length, state.bytes, state.first) == (3, 5, 0)
+    assert state.content() == Content(0, "äßc")
+    assert state.content(1) == Content(1, "ßc")
+    assert state.content(1, maximum=1) == Content(1, "ß")
+    assert state.content(3) == Content(3, "")
+    assert state.content(99) == Content(99, "")
+
+
+def test_items_are_counted_one_by_one() -> None:
+    state = OutputState(Kind.ITEMS, 100)
+    state.append_items([1, {"a": 2}])
+    state.append_items([3])
+    assert state.content() == Content(0, items=(1, {"a": 2}, 3))
+    assert state.content(1, maximum=1) == Content(1, items=({"a": 2},))
+
+
+def test_oldest_goes_first_and_the_index_says_how_much() -> None:
+    state = OutputState(Kind.TEXT, 10)
+    for letter in "abcd":
+        state.append_text(letter * 4)
+    assert state.content() == Content(8, "ccccdddd"), "who comes late sees that eight characters are missing"
+    assert state.length == 16
+
+
+def test_one_stretch_is_kept_however_large() -> None:
+    state = OutputState(Kind.TEXT, 10)
+    state.append_text("x" * 50)
+    assert state.content() == Content(0, "x" * 50)
+    assert state.forget_oldest()
+    assert (state.content(), state.bytes) == (Content(50, ""), 0)
+    assert not state.forget_oldest()
+
+
+def test_there_is_one_end() -> None:
+    state = OutputState(Kind.TEXT, 10)
+    assert state.end(OutputStatus.FAILED)
+    assert not state.end(OutputStatus.COMPLETED)
+    assert state.status is OutputStatus.FAILED
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_content_agrees_with_the_whole(seed: int) -> None:
+    rng = random.Random(seed)
+    state, whole = OutputState(Kind.TEXT, 200), ""
+    for _ in range(100):
+        piece = "".join(rng.choices("aä€😀", k=rng.randint(1, 20)))
+        state.append_text(piece)
+        whole += piece
+        index = rng.randint(0, len(whole) + 3)
+        content = state.content(index)
+        assert content.text == whole[content.index :]
+        assert content.index == max(index, state.first)
+        assert state.bytes <= 200 or len(state.content().text) <= 20
