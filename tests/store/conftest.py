@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -28,4 +28,12 @@ def open_store(request: pytest.FixtureRequest, path: Path) -> OpenStore:
     if request.param == "memory":
         store = MemoryStore()
         return lambda: nullcontext(store)
-    return partial(open_sqlite_store, path)
+    # What the contract promises does not depend on the disk; how long a disk takes would be most of these tests.
+    return partial(open_sqlite_store, path, synchronous="normal")
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> AsyncIterator[Store]:
+    """The store under test, open."""
+    async with open_store() as store:
+        yield store

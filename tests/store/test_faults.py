@@ -68,7 +68,22 @@ def held_by_another(store: SqliteStore) -> Iterator[None]:
         other.close()
 
 
+@contextmanager
+def bad_statement(store: SqliteStore) -> Iterator[None]:
+    """The last change of a write fails by itself: SQLite takes back only that one, and the transaction stays open."""
+    connection = store._file.connection
+    connection.execute(
+        "CREATE TEMP TRIGGER refuse BEFORE INSERT ON documents WHEN NEW.key = CAST('b' AS BLOB)"
+        " BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+    )
+    try:
+        yield
+    finally:
+        connection.execute("DROP TRIGGER refuse")
+
+
 FAULTS = [
+    pytest.param(bad_statement, "not this one (SQLITE_CONSTRAINT_TRIGGER)", id="bad statement"),
     pytest.param(full_file, "database or disk is full (SQLITE_FULL)", id="full file"),
     pytest.param(
         full_disk, "disk I/O error (SQLITE_IOERR_WRITE)|database or disk is full (SQLITE_FULL)", id="full disk"
@@ -219,7 +234,7 @@ async def test_damaged_document_is_told_and_others_are_read(path: Path, document
         await store.write([Put("things", "a", 1), Put("things", "b", 2)])
         store._file.connection.execute("UPDATE documents SET document = ? WHERE key = ?", (document, b"a"))
         for call in (store.read("things"), store.get("things", "a")):
-            with pytest.raises(StoreError, match=f"^the document at 'things/a' is damaged: {problem}"):
+            with pytest.raises(StoreError, match=f'^the document at "things/a" is damaged: {problem}'):
                 await call
         assert store.statistics().failures == 2
         assert await store.get("things", "b") == 2

@@ -149,17 +149,25 @@ async def test_block_that_is_cancelled_finishes_its_commit_and_closes(path: Path
 
 
 async def test_block_that_fails_keeps_what_others_wrote(path: Path) -> None:
-    """The writer is no child of the block, so it is not cancelled with it."""
+    """The writers are no children of the block, so they are not cancelled with it; nor do they wait for ever."""
+    mistake = KeyError("the block's own")
+
+    async def fail(nursery: trio.Nursery) -> None:
+        async with open_sqlite_store(path) as store:
+            gate = Gate(store)
+            nursery.start_soon(store.write, [Put("things", "running", 1)])
+            await gate.reached.wait()
+            nursery.start_soon(store.write, [Put("things", "waiting", 2)])
+            await wait_all_tasks_blocked()
+            gate.open()
+            raise mistake
+
     async with trio.open_nursery() as nursery:
-        with pytest.RaisesGroup(KeyError):
-            async with open_sqlite_store(path) as store:
-                gate = Gate(store)
-                nursery.start_soon(store.write, [Put("things", "a", 1)])
-                await gate.reached.wait()
-                gate.open()
-                raise KeyError("the block's own")
+        with pytest.raises(KeyError) as caught:
+            await fail(nursery)
+    assert caught.value is mistake
     async with open_sqlite_store(path) as store:
-        assert await store.read("things") == [("a", 1)]
+        assert await store.read("things") == [("running", 1), ("waiting", 2)]
 
 
 async def test_closed_store_says_so(path: Path) -> None:

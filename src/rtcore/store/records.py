@@ -16,6 +16,7 @@ from rtcore.errors import ErrorCode, RequestError, StoreError
 from rtcore.protocol.json_codec import json_dumps, json_loads
 from rtcore.store.store import Change, Delete, Put
 from rtcore.values.events import Json
+from rtcore.values.rules import show
 
 __all__ = ["DOCUMENT_BYTES", "KEY_BYTES", "WRITE_BYTES", "Record", "Span", "check_key", "decode", "encode"]
 
@@ -29,8 +30,6 @@ _CHANGE_BYTES: Final = 64
 """What a change counts beside its key and document, so that many small ones are not free."""
 _DEPTH: Final = 1024
 """Deepest nesting that is read: as deep as the JSON library reads, and deeper than it writes (254)."""
-_SHOWN: Final = 60
-"""Longest piece of a wrong value that a message repeats, in characters."""
 _COLLECTION: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
@@ -56,7 +55,7 @@ class Span(NamedTuple):
         """The span that the arguments of `Store.read` mean; a ValueError where they mean nothing."""
         _check_collection(collection)
         if limit is not None and (type(limit) is not int or limit < 1):
-            raise ValueError(f"limit: expected a whole number of at least 1, got {_show(limit)}")
+            raise ValueError(f"limit: expected a whole number of at least 1, got {show(limit)}")
         begin = _utf8("prefix", prefix)
         # No UTF-8 has a byte 0xff: all keys are below it, and the last byte of a prefix can be counted up.
         end = begin[:-1] + bytes([begin[-1] + 1]) if begin else b"\xff"
@@ -89,7 +88,7 @@ def decode(collection: str, key: bytes, document: bytes) -> tuple[str, Json]:
         return key.decode(), json_loads(document, _DEPTH)
     except (UnicodeDecodeError, RequestError) as error:
         place = f"{collection}/{key.decode(errors='backslashreplace')}"
-        raise StoreError(f"the document at {_show(place)} is damaged: {error}") from error
+        raise StoreError(f"the document at {show(place)} is damaged: {error}") from error
 
 
 def check_key(collection: str, key: str) -> bytes:
@@ -97,9 +96,9 @@ def check_key(collection: str, key: str) -> bytes:
     _check_collection(collection)
     encoded = _utf8("key", key)
     if not encoded:
-        raise ValueError("key: expected text that is not empty, got ''")
+        raise ValueError('key: expected text that is not empty, got ""')
     if len(encoded) > KEY_BYTES:
-        raise ValueError(f"key of {len(encoded)} bytes exceeds key_bytes={KEY_BYTES}: {_show(key)}")
+        raise ValueError(f"key of {len(encoded)} bytes exceeds key_bytes={KEY_BYTES}: {show(key)}")
     return encoded
 
 
@@ -122,17 +121,13 @@ def _encode_document(document: Json) -> bytes:
 def _check_collection(name: str) -> None:
     if not isinstance(name, str) or _COLLECTION.fullmatch(name) is None:
         expected = "1 to 64 characters of a-z, 0-9 and _, a letter first"
-        raise ValueError(f"collection: expected {expected}, got {_show(name)}")
+        raise ValueError(f"collection: expected {expected}, got {show(name)}")
 
 
 def _utf8(field: str, text: str) -> bytes:
     if not isinstance(text, str):
-        raise ValueError(f"{field}: expected text, got {_show(text)}")
+        raise ValueError(f"{field}: expected text, got {show(text)}")
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{field}: expected text that UTF-8 can carry, got {_show(text)}") from error
-
-
-def _show(value: object) -> str:
-    return f"{value!r:.{_SHOWN}}"
+        raise ValueError(f"{field}: expected text that UTF-8 can carry, got {show(text)}") from error

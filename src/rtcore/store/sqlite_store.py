@@ -45,7 +45,7 @@ async def open_sqlite_store(
     A store in a file, open while the block lasts.
 
     Leaving the block, however it is left, carries out the writes that were called before and closes the file. What is
-    called afterwards is a `StoreError`. What the block raises leaves it in an `ExceptionGroup`, as from any nursery.
+    called afterwards is a `StoreError`. An exception of the block comes out as it is, not in a group.
 
     Args:
         path: The file; made where it is missing, with mode 0600, in a directory that is there. Beside it SQLite keeps
@@ -61,16 +61,25 @@ async def open_sqlite_store(
         raise ValueError(f'synchronous: expected "full" or "normal", got {synchronous!r}')
     limiter = trio.CapacityLimiter(1)
     file = await trio.to_thread.run_sync(SqliteFile.open, os.fspath(path), synchronous, limiter=limiter)
+    failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
             store = SqliteStore(file, nursery, limiter)
             try:
                 yield store
+            except BaseException as error:
+                failure = error
+                raise
             finally:
                 store.refuse_calls()
+    except BaseExceptionGroup as group:
+        if failure is None or group.exceptions != (failure,):
+            raise
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(file.close, limiter=limiter)
+    if failure is not None:
+        raise failure
 
 
 @define(eq=False)
