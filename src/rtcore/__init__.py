@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         RtcoreError,
         ServerError,
         SettingsError,
+        StoreError,
     )
     from rtcore.features.feature import Feature
     from rtcore.features.outputs.output import ItemOutput, TextOutput
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
     from rtcore.server.profiles import MessageHandler
     from rtcore.server.server import Server, serve
     from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
+    from rtcore.store.memory_store import MemoryStore
+    from rtcore.store.sqlite_store import open_sqlite_store
+    from rtcore.store.store import Store
     from rtcore.values.channels import Namespace, Overflow, Scope
     from rtcore.values.events import Event, Json, Lane
     from rtcore.values.identity import Identity
@@ -97,6 +101,7 @@ __all__ = [
     "KeySettings",
     "Lane",
     "Limits",
+    "MemoryStore",
     "MessageHandler",
     "Namespace",
     "OutputCancelled",
@@ -121,6 +126,8 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Since",
+    "Store",
+    "StoreError",
     "SubscriberStatistics",
     "Subscription",
     "Task",
@@ -134,6 +141,7 @@ __all__ = [
     "from_position",
     "last",
     "open_hub",
+    "open_sqlite_store",
     "serve",
     "since_timestamp",
     "within",
@@ -163,6 +171,7 @@ _HOMES: Final = {
         "RtcoreError",
         "ServerError",
         "SettingsError",
+        "StoreError",
     ),
     "rtcore.features.feature": ("Feature",),
     "rtcore.features.outputs.output": ("ItemOutput", "TextOutput"),
@@ -184,6 +193,9 @@ _HOMES: Final = {
     "rtcore.server.profiles": ("MessageHandler",),
     "rtcore.server.server": ("Server", "serve"),
     "rtcore.server.settings": ("AuthenticationSettings", "KeySettings", "Settings", "TlsSettings"),
+    "rtcore.store.memory_store": ("MemoryStore",),
+    "rtcore.store.sqlite_store": ("open_sqlite_store",),
+    "rtcore.store.store": ("Store",),
     "rtcore.values.channels": ("Namespace", "Overflow", "Scope"),
     "rtcore.values.events": ("Event", "Json", "Lane"),
     "rtcore.values.identity": ("Identity",),

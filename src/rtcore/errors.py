@@ -13,6 +13,7 @@ Everything that rtcore raises.
     +-- ServerError                the server could not start
     +-- OutputFailed               the producer of an output that is read failed
     +-- OutputCancelled            somebody asked for the end of an output that is read
+    +-- StoreError                 what must survive a restart could not be opened, read or written
     +-- ProcessNotStarted          a command could not be run at all
     +-- ProcessFailed              a command ended with an exit code other than 0, or by a signal
 
@@ -40,6 +41,7 @@ __all__ = [
     "RtcoreError",
     "ServerError",
     "SettingsError",
+    "StoreError",
 ]
 
 
@@ -102,6 +104,14 @@ class SettingsError(RtcoreError):
 
 class ServerError(RtcoreError):
     """The server could not start."""
+
+
+class StoreError(RtcoreError):
+    """
+    A store could not be opened, read or written: the disk is full, the file is damaged, in use, or not ours.
+
+    The message names the file and what the system says. Where a write raises it, nothing of that write is to be seen.
+    """
 
 
 class ProcessNotStarted(RtcoreError):

@@ -23,6 +23,7 @@ FLOORS = {
     "_fast": 2,
     "protocol": 3,
     "hub": 4,
+    "store": 4,
     "transports": 5,
     "client": 5,
     "features": 6,
