@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from rtcore.server.profile_settings import ProfileSettings
     from rtcore.server.profiles import MessageHandler
     from rtcore.server.server import Server, serve
-    from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
+    from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, StoreSettings, TlsSettings
     from rtcore.store.memory_store import MemoryStore
     from rtcore.store.sqlite_store import open_sqlite_store
     from rtcore.store.store import Store
@@ -128,6 +128,7 @@ __all__ = [
     "Since",
     "Store",
     "StoreError",
+    "StoreSettings",
     "SubscriberStatistics",
     "Subscription",
     "Task",
@@ -192,7 +193,7 @@ _HOMES: Final = {
     "rtcore.server.profile_settings": ("ProfileSettings",),
     "rtcore.server.profiles": ("MessageHandler",),
     "rtcore.server.server": ("Server", "serve"),
-    "rtcore.server.settings": ("AuthenticationSettings", "KeySettings", "Settings", "TlsSettings"),
+    "rtcore.server.settings": ("AuthenticationSettings", "KeySettings", "Settings", "StoreSettings", "TlsSettings"),
     "rtcore.store.memory_store": ("MemoryStore",),
     "rtcore.store.sqlite_store": ("open_sqlite_store",),
     "rtcore.store.store": ("Store",),

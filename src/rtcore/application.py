@@ -24,6 +24,8 @@ from rtcore.features.tools import Tool, Tools
 from rtcore.features.workflows import Workflow, Workflows
 from rtcore.hub.hub import Hub
 from rtcore.hub.session import Authenticator
+from rtcore.store.memory_store import MemoryStore
+from rtcore.store.store import Store
 from rtcore.transports.trio_websocket_adapter import attach
 from rtcore.values.channels import Namespace
 from rtcore.values.commands import COMMANDS
@@ -44,11 +46,14 @@ class ApplicationHub(Hub):
         limits: Limits | None = None,
         namespaces: Mapping[str, Namespace] | None = None,
         features: FeatureSettings | None = None,
+        store: Store | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(limits=limits, namespaces=namespaces, clock=clock)
         self.settings = features or FeatureSettings()
         """What was set of the features."""
+        self.store = store or MemoryStore()
+        """Where features keep what must survive a restart."""
         self._joined: list[Feature] = []
         self.tools = Tools(self, limits=self.limits)
         self.tasks = Tasks(self, limits=self.limits, tools=self.tools)
@@ -136,6 +141,7 @@ async def open_hub(
     limits: Limits | None = None,
     namespaces: Mapping[str, Namespace] | None = None,
     features: FeatureSettings | None = None,
+    store: Store | None = None,
     clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[ApplicationHub]:
     """
@@ -148,9 +154,10 @@ async def open_hub(
         limits: Bounds on everything; by default those of `Limits`.
         namespaces: Options by the first part of a channel's name.
         features: What is set of the features; by default the numbers of their systems.
+        store: What must survive a restart, open for as long as the hub; by default it is kept in memory.
         clock: Unix seconds.
     """
-    hub = ApplicationHub(limits=limits, namespaces=namespaces, features=features, clock=clock)
+    hub = ApplicationHub(limits=limits, namespaces=namespaces, features=features, store=store, clock=clock)
     async with trio.open_nursery() as nursery:
         await nursery.start(hub.run)
         try:

@@ -14,7 +14,7 @@ import pytest
 from rtcore.errors import SettingsError
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.server.profile_settings import ProfileSettings
-from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, TlsSettings
+from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, StoreSettings, TlsSettings
 from rtcore.server.settings_sources import load_settings
 from rtcore.values.channels import Namespace
 from rtcore.values.limits import Limits
@@ -28,6 +28,7 @@ SECTIONS: dict[str, type] = {
     "Features: outputs": OutputSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,
+    "Store": StoreSettings,
     "TLS": TlsSettings,
 }
 ROW = re.compile(r"\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")

@@ -6,6 +6,7 @@ import argparse
 import gc
 import logging
 import sys
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 import trio
@@ -16,6 +17,8 @@ from rtcore.cli.settings_options import add_settings_arguments, settings_of
 from rtcore.server.server import Server
 from rtcore.server.settings import Settings
 from rtcore.server.signals import handle_signals
+from rtcore.store.sqlite_store import open_sqlite_store
+from rtcore.store.store import Store
 from rtcore.values.version import VERSION
 
 __all__ = ["add_arguments", "run"]
@@ -94,7 +97,10 @@ async def _serve(settings: Settings) -> int:
         nursery.cancel_scope.cancel()
 
     async with (
-        open_hub(limits=settings.limits, namespaces=settings.namespaces, features=settings.features) as hub,
+        _open_store(settings) as store,
+        open_hub(
+            limits=settings.limits, namespaces=settings.namespaces, features=settings.features, store=store
+        ) as hub,
         trio.open_nursery() as nursery,
     ):
         server = Server(hub, settings)
@@ -104,6 +110,12 @@ async def _serve(settings: Settings) -> int:
             print(_greeting(server), flush=True)
         nursery.cancel_scope.cancel()
     return code
+
+
+def _open_store(settings: Settings) -> AbstractAsyncContextManager[Store | None]:
+    if settings.store is None:
+        return nullcontext()
+    return open_sqlite_store(settings.store.path, synchronous=settings.store.synchronous)
 
 
 def _greeting(server: Server) -> str:
@@ -118,6 +130,8 @@ def _greeting(server: Server) -> str:
     ]
     if settings.echo:
         lines.append(f"  echo        {base}/echo")
+    if settings.store is not None:
+        lines.append(f"  store       {settings.store.path}")
     lines.append(f"  access      {_access(settings)}")
     lines += [
         "Next, in another terminal:",

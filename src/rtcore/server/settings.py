@@ -30,6 +30,7 @@ __all__ = [
     "AuthenticationSettings",
     "KeySettings",
     "Settings",
+    "StoreSettings",
     "TlsSettings",
     "check_conflicts",
     "check_exposure",
@@ -178,6 +179,16 @@ class TlsSettings:
 
 
 @frozen(kw_only=True)
+class StoreSettings:
+    """Where features keep what must survive a restart."""
+
+    path: Path = field(validator=file_path())
+    """The SQLite file; made where it is missing."""
+    synchronous: Literal["full", "normal"] = field(default="full", validator=one_of("full", "normal"))
+    """`full`: what was acknowledged survives a power cut. `normal`: it survives the end of the process; cheaper."""
+
+
+@frozen(kw_only=True)
 class Settings:
     """Everything that a server is told."""
 
@@ -200,6 +211,10 @@ class Settings:
         factory=dict, validator=Rule("a table of profiles, those that are not built in with a path", _is_profiles)
     )
     """Endpoints of your own, and changes to those that are built in, by name."""
+    store: StoreSettings | None = field(
+        default=None, validator=validators.optional(validators.instance_of(StoreSettings))
+    )
+    """The file for what must survive a restart; None: it is kept in memory."""
     features: FeatureSettings = field(
         default=Factory(FeatureSettings), validator=validators.instance_of(FeatureSettings)
     )

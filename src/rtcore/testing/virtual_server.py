@@ -17,6 +17,7 @@ from rtcore.server.incoming import Incoming
 from rtcore.server.profiles import EndpointHandler, MessageHandler
 from rtcore.server.server import Server
 from rtcore.server.settings import Settings
+from rtcore.store.store import Store
 from rtcore.testing.memory_stream import CloggedStream, clogged_stream_pair
 from rtcore.testing.websocket_client import TestClient
 from rtcore.values.channels import Namespace
@@ -40,9 +41,12 @@ async def open_test_hub(
     limits: Limits | None = None,
     namespaces: Mapping[str, Namespace] | None = None,
     features: FeatureSettings | None = None,
+    store: Store | None = None,
 ) -> AsyncGenerator[ApplicationHub]:
     """`rtcore.open_hub` with a virtual wall clock: timestamps, ages and tokens follow Trio's clock."""
-    async with open_hub(limits=limits, namespaces=namespaces, features=features, clock=virtual_clock()) as hub:
+    async with open_hub(
+        limits=limits, namespaces=namespaces, features=features, store=store, clock=virtual_clock()
+    ) as hub:
         yield hub
 
 
