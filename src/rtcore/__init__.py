@@ -40,6 +40,9 @@ if TYPE_CHECKING:
         SettingsError,
         StoreError,
     )
+    from rtcore.features.activity.activity import Activity
+    from rtcore.features.activity.settings import ActivitySettings
+    from rtcore.features.activity.timeline import ActivityQuery
     from rtcore.features.feature import Feature
     from rtcore.features.outputs.output import ItemOutput, TextOutput
     from rtcore.features.outputs.settings import OutputSettings
@@ -71,6 +74,9 @@ if TYPE_CHECKING:
     from rtcore.values.positions import Position, Since, from_offset, from_position, last, since_timestamp, within
 
 __all__ = [
+    "Activity",
+    "ActivityQuery",
+    "ActivitySettings",
     "ApplicationHub",
     "AuthenticationError",
     "AuthenticationSettings",
@@ -174,6 +180,9 @@ _HOMES: Final = {
         "SettingsError",
         "StoreError",
     ),
+    "rtcore.features.activity.activity": ("Activity",),
+    "rtcore.features.activity.settings": ("ActivitySettings",),
+    "rtcore.features.activity.timeline": ("ActivityQuery",),
     "rtcore.features.feature": ("Feature",),
     "rtcore.features.outputs.output": ("ItemOutput", "TextOutput"),
     "rtcore.features.outputs.settings": ("OutputSettings",),

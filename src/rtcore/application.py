@@ -15,6 +15,7 @@ from typing import TypeVar
 import trio
 import trio_websocket
 
+from rtcore.features.activity.activities import Activities
 from rtcore.features.feature import Feature
 from rtcore.features.outputs.outputs import Outputs
 from rtcore.features.processes import ProcessResult
@@ -58,6 +59,7 @@ class ApplicationHub(Hub):
         self.tools = Tools(self, limits=self.limits)
         self.tasks = Tasks(self, limits=self.limits, tools=self.tools)
         self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)
+        self.activity = self._own(Activities(self, self.settings.activity))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
 
     def join(self, feature: Feature) -> None:

@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from rtcore.errors import SettingsError
+from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, StoreSettings, TlsSettings
@@ -25,6 +26,7 @@ SECTIONS: dict[str, type] = {
     "Limits": Limits,
     "Namespaces": Namespace,
     "Profiles": ProfileSettings,
+    "Features: activity": ActivitySettings,
     "Features: outputs": OutputSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,

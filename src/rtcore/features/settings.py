@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import Factory, field, frozen, validators
 
+from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.outputs.settings import OutputSettings
 
 __all__ = ["FeatureSettings"]
@@ -13,6 +14,10 @@ __all__ = ["FeatureSettings"]
 class FeatureSettings:
     """Settings of all features; `[features.NAME]` in a file."""
 
+    activity: ActivitySettings = field(
+        default=Factory(ActivitySettings), validator=validators.instance_of(ActivitySettings)
+    )
+    """Of the activity timeline."""
     outputs: OutputSettings = field(
         default=Factory(OutputSettings), validator=validators.instance_of(OutputSettings)
     )

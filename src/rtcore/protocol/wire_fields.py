@@ -25,7 +25,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.protocol.command_fields import NAME_SHOWN, fault, read_channel_name, read_integer, read_text, within
-from rtcore.values.events import Json
+from rtcore.values.events import Json, parse_timestamp
 
 __all__ = [
     "Reader",
@@ -40,6 +40,7 @@ __all__ = [
     "read_object",
     "table",
     "text",
+    "timestamp",
     "whole_number",
     "wire",
 ]
@@ -122,6 +123,14 @@ def number(least: float, most: float = math.inf) -> Reader[float]:
 def flag(value: object) -> bool:
     """True or false."""
     return value if isinstance(value, bool) else fault("expected true or false")
+
+
+def timestamp(value: object) -> float:
+    """An RFC 3339 time, as Unix seconds."""
+    try:
+        return parse_timestamp(read_text(value))
+    except (ValueError, OverflowError):
+        fault("expected an RFC 3339 timestamp")
 
 
 def channel_name(value: object) -> str:

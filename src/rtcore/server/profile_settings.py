@@ -107,7 +107,7 @@ class ProfileSettings:
 BUILT_IN_PROFILES: Final[Mapping[str, ProfileSettings]] = MappingProxyType(
     {
         "metrics": ProfileSettings(path="/ws/metrics"),
-        "activity": ProfileSettings(path="/ws/activity"),
+        "activity": ProfileSettings(path="/ws/activity", channels=("activity", "workspace_activity:{workspace}")),
         "stream": ProfileSettings(path="/ws/stream"),
         "approvals": ProfileSettings(path="/ws/approvals"),
     }

@@ -15,11 +15,12 @@ from attrs import define, field
 from starlette.applications import Starlette
 from trio.testing import memory_stream_pair
 
+from rtcore.application import ApplicationHub
 from rtcore.errors import AuthenticationError
-from rtcore.hub.hub import Hub
 from rtcore.server.figures import ServerFigures
 from rtcore.server.http_api import build_app
 from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
+from rtcore.server.rest.modules import rest_modules
 from rtcore.values.channels import Namespace
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
@@ -83,7 +84,7 @@ class Api:
     """The application, a client for it, and what is around it."""
 
     app: Starlette
-    hub: Hub
+    hub: ApplicationHub
     around: Surroundings
     client: httpx.AsyncClient
 
@@ -106,7 +107,7 @@ async def _open_api(
 ) -> AsyncIterator[Api]:
     """Without `identities` nobody needs a token, and everybody may publish."""
     around = Surroundings(identities=dict(identities or {}))
-    hub = Hub(limits=limits, namespaces=namespaces, clock=around.clock)
+    hub = ApplicationHub(limits=limits, namespaces=namespaces, clock=around.clock)
     options: dict[str, Any] = {
         "system": around,
         "version": "1.2.3",
@@ -115,6 +116,7 @@ async def _open_api(
         "anonymous": PUBLISHER,
         "revocations": around if identities is not None else None,
         "ledger": around,
+        "rest": rest_modules(hub.registry),
         "clock": around.clock,
         "monotonic": around.clock,
     }

@@ -6,12 +6,18 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from rtcore.features.activity.activities import Activities
 from rtcore.hub.registry import FeatureRegistry
+from rtcore.server.rest import activity
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
 
-_MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType({})  # Any: each takes its key
+_MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType(  # Any: each takes its key
+    {
+        Activities: activity.rest_module,
+    }
+)
 
 
 def rest_modules(registry: FeatureRegistry) -> tuple[RestModule, ...]:

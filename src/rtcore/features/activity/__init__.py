@@ -1,0 +1,1 @@
+"""The activity timeline: what happened, who did it, and what it has to do with."""

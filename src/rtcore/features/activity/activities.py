@@ -1,0 +1,264 @@
+"""
+The activity timeline: every feature's events, and what an application records, as something that people can read,
+search and take away.
+
+It sees each event after it was published. Those of a known category become activities; what comes by the dozen
+(progress, output) does not. An activity is for those who could see the event: of a channel for everybody it is in the
+shared timeline, of a workspace's or a user's channel in theirs, and of a channel that needs a role in none.
+
+Nothing is published of an activity while nobody has subscribed to its timeline: an application that has no use for it
+pays for a look at each event's type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from attrs import frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.activity.activity import Activity, Description, describe
+from rtcore.features.activity.settings import CATEGORIES, ActivitySettings
+from rtcore.features.activity.timeline import ActivityQuery, Timeline, search
+from rtcore.features.feature import Feature
+from rtcore.hub.command_context import CommandContext, Reply
+from rtcore.hub.command_rules import CommandRule
+from rtcore.hub.hub import Hub
+from rtcore.hub.registry import Snapshot
+from rtcore.protocol.wire_fields import Reader, items, text, timestamp, whole_number, wire
+from rtcore.values.channels import Namespace, Scope, check_channel_name, namespace_of
+from rtcore.values.events import Event, Json
+from rtcore.values.identity import Identity
+
+__all__ = ["Activities", "ActivitySearch", "ActivityStatistics"]
+
+SHARED: Final = "activity"
+_OF_WORKSPACE: Final = "workspace_activity"
+_OF_USER: Final = "user_activity"
+_PARTS: Final = re.compile(r"[.:_]")
+_NAMES: Final[Reader[tuple[str, ...]]] = items(text(128), 32)
+
+
+@frozen(kw_only=True)
+class ActivitySearch:
+    """What a client looks for; all that is given must be so."""
+
+    category: tuple[str, ...] | None = wire(_NAMES, default=None)
+    type: tuple[str, ...] | None = wire(_NAMES, default=None)
+    actor: str | None = wire(text(200), default=None)
+    related: str | None = wire(text(200), default=None)
+    text: str | None = wire(text(200), default=None)
+    since: float | None = wire(timestamp, default=None)
+    until: float | None = wire(timestamp, default=None)
+    before: int | None = wire(whole_number(1, 2**53), default=None)
+    limit: int | None = wire(whole_number(1, 2**31), default=None)
+
+    def query(self) -> ActivityQuery:
+        """As the timelines understand it."""
+        return ActivityQuery(
+            categories=None if self.category is None else frozenset(self.category),
+            types=None if self.type is None else frozenset(self.type),
+            actor=self.actor,
+            related=self.related,
+            text=self.text,
+            since=self.since,
+            until=self.until,
+            before=self.before,
+        )
+
+
+@frozen(kw_only=True)
+class ActivityStatistics:
+    """A snapshot."""
+
+    recorded: int
+    """Activities so far."""
+    kept: int
+    """Activities that can be found."""
+    timelines: int
+    """Timelines, with the shared one."""
+
+
+class Activities(Feature):
+    """
+    Args:
+        hub: Whose events are looked at.
+        settings: Bounds, and what is an activity.
+    """
+
+    NAMESPACES: ClassVar[Mapping[str, Namespace]] = {
+        SHARED: Namespace(publish_roles=frozenset()),
+        _OF_WORKSPACE: Namespace(scope=Scope.WORKSPACE, publish_roles=frozenset()),
+        _OF_USER: Namespace(scope=Scope.USER, publish_roles=frozenset()),
+    }
+
+    def __init__(self, hub: Hub, settings: ActivitySettings | None = None) -> None:
+        self._hub = hub
+        self._settings = settings or ActivitySettings()
+        self._categories = {**CATEGORIES, **self._settings.categories}
+        self._timelines = {SHARED: Timeline(self._settings.kept)}
+        self._sequence = 0
+        self._category_of_type: dict[str, str | None] = {}
+        hub.registry.observers.append(self._observe)
+
+    @property
+    def commands(self) -> Mapping[str, CommandRule[Any]]:
+        """`activity.search`."""
+        return {"activity.search": CommandRule(value=ActivitySearch, handler=self._handle_search)}
+
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """The newest activities of a timeline."""
+        return {SHARED: self._snapshot, _OF_WORKSPACE: self._snapshot, _OF_USER: self._snapshot}
+
+    def record(
+        self,
+        category: str,
+        type: str,
+        title: str,
+        *,
+        actor: str | None = None,
+        related: Mapping[str, str] | None = None,
+        workspace: str | None = None,
+        user: str | None = None,
+    ) -> Activity:
+        """
+        Put an activity of the application's own on a timeline; never blocks.
+
+        Args:
+            category: For filters.
+            type: What happened, such as `invoice.sent`.
+            title: For people.
+            actor: Who did it.
+            related: Ids of what it has to do with, by name.
+            workspace: Whose members may see it; None, and no user: everybody.
+            user: The one who may see it.
+
+        Raises:
+            RequestError: If there can be no timeline of that workspace or user.
+        """
+        place = SHARED
+        if user is not None:
+            place = f"{_OF_USER}:{user}"
+        elif workspace is not None:
+            place = f"{_OF_WORKSPACE}:{workspace}"
+        try:
+            check_channel_name(place)
+        except ValueError as error:
+            raise RequestError(ErrorCode.MALFORMED, str(error), field="workspace") from error
+        return self._add(place, category, type, self._hub.clock(), Description(actor, title, dict(related or {})), None)
+
+    def search(
+        self, query: ActivityQuery, *, identity: Identity | None = None, limit: int | None = None
+    ) -> list[Activity]:
+        """
+        The newest activities that are looked for, newest first.
+
+        Args:
+            query: What for.
+            identity: Who looks: only what that one may see is found. None: everything.
+            limit: Most activities; by default a page.
+        """
+        return search(self._visible(identity), query, limit or self._settings.page)[0]
+
+    def export(self, query: ActivityQuery, identity: Identity) -> list[Activity]:
+        """What of `search` may be taken away, newest first: up to the setting `exported`."""
+        return self.search(query, identity=identity, limit=self._settings.exported)
+
+    def statistics(self) -> ActivityStatistics:
+        """A snapshot."""
+        return ActivityStatistics(
+            recorded=self._sequence, kept=sum(map(len, self._timelines.values())), timelines=len(self._timelines)
+        )
+
+    def page(self, wanted: ActivitySearch, identity: Identity) -> dict[str, Json]:
+        """A page of what a client looks for."""
+        limit = min(wanted.limit or self._settings.page, self._settings.page)
+        found, more = search(self._visible(identity), wanted.query(), limit)
+        return {"activities": [activity.document() for activity in found], "more": more}
+
+    # From events
+
+    def _observe(self, event: Event) -> None:
+        try:
+            category = self._category_of_type[event.type]
+        except KeyError:
+            category = self._judge(event.type)
+        if category is None:
+            return
+        place = self._place(event.channel)
+        if place is not None:
+            self._add(place, category, event.type, event.timestamp, describe(event), event)
+
+    def _judge(self, type: str) -> str | None:
+        parts = _PARTS.split(type)
+        category = None if parts[-1] in self._settings.left_out else self._categories.get(parts[0])
+        if len(self._category_of_type) < self._hub.limits.event_types:
+            self._category_of_type[type] = category
+        return category
+
+    def _place(self, channel: str) -> str | None:
+        """The timeline of those who can see a channel; None where that is a matter of roles."""
+        name = namespace_of(channel)
+        if name in self.NAMESPACES:
+            return None
+        namespace = self._hub.namespaces.get(name)
+        if namespace is None:
+            return SHARED
+        if namespace.read_roles is not None:
+            return None
+        if namespace.scope is Scope.SHARED:
+            return SHARED
+        owner = channel.split(":", 2)[1:2]
+        kind = _OF_WORKSPACE if namespace.scope is Scope.WORKSPACE else _OF_USER
+        return f"{kind}:{owner[0]}" if owner and owner[0] else None
+
+    def _add(
+        self, place: str, category: str, type: str, when: float, what: Description, event: Event | None
+    ) -> Activity:
+        self._sequence += 1
+        activity = Activity(
+            sequence=self._sequence,
+            timestamp=when,
+            category=category,
+            type=type,
+            actor=what.actor,
+            title=what.title,
+            related=what.related,
+            channel=None if event is None else event.channel,
+            offset=None if event is None else event.offset,
+        )
+        self._timeline(place).append(activity)
+        if self._hub.position(place) is not None:  # somebody is or was there
+            self._hub.publish(place, "activity", activity.document())
+        return activity
+
+    def _timeline(self, place: str) -> Timeline:
+        timeline = self._timelines.pop(place, None) or Timeline(self._settings.kept)
+        self._timelines[place] = timeline  # last: the one that was quiet for longest is first
+        if len(self._timelines) > self._settings.timelines + 1:
+            oldest = next(each for each in self._timelines if each != SHARED)
+            del self._timelines[oldest]
+        return timeline
+
+    # For clients
+
+    def _visible(self, identity: Identity | None) -> list[Timeline]:
+        if identity is None:
+            return list(self._timelines.values())
+        places = (SHARED, f"{_OF_WORKSPACE}:{identity.workspace}", f"{_OF_USER}:{identity.user}")
+        return [
+            self._timelines[place]
+            for place in places
+            if place in self._timelines and self._hub.access.can_read(identity, place)
+        ]
+
+    def _snapshot(self, identity: Identity, channel: str) -> Json:
+        timeline = self._timelines.get(channel)
+        found, more = ([], False) if timeline is None else search([timeline], ActivityQuery(), self._settings.page)
+        return {"activities": [activity.document() for activity in found], "more": more}
+
+    def _handle_search(self, context: CommandContext, command: ActivitySearch) -> Reply:
+        return Reply("activity.page", self.page(command, context.identity))

@@ -1,0 +1,79 @@
+"""One activity, and how an event becomes one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from rtcore.values.events import Event, Json, format_timestamp
+
+__all__ = ["Activity", "Description", "describe"]
+
+_ACTORS: Final = ("actor", "user_id", "by", "agent_id", "agentId", "user")
+_TITLES: Final = ("title", "name", "message", "text", "question")
+_RELATED: Final = re.compile(r"(\w+_id|\w+Id|id)", re.ASCII)
+_TEXT_LENGTH: Final = 200
+_RELATED_COUNT: Final = 16
+
+
+@frozen(kw_only=True)
+class Activity:
+    """Something that happened."""
+
+    sequence: int
+    """Number within the hub's life; a newer one has a greater number."""
+    timestamp: float
+    """Unix seconds."""
+    category: str
+    type: str
+    """Type of the event, or what the application calls it."""
+    actor: str | None
+    """Who did it; None where nobody in particular did."""
+    title: str
+    """For people; at most 200 characters."""
+    related: Mapping[str, str]
+    """Ids of what it has to do with, by their name, such as `task_id`."""
+    channel: str | None = None
+    """Where the event was published; None: it is no event's."""
+    offset: int | None = None
+    """The event's offset there, to look at the whole of it."""
+
+    def document(self) -> dict[str, Json]:
+        """As clients are told."""
+        return {
+            "sequence": self.sequence,
+            "timestamp": format_timestamp(self.timestamp),
+            "category": self.category,
+            "type": self.type,
+            "actor": self.actor,
+            "title": self.title,
+            "related": dict(self.related),
+            "channel": self.channel,
+            "offset": self.offset,
+        }
+
+
+@frozen
+class Description:
+    """What an event's data says of it as an activity."""
+
+    actor: str | None
+    title: str
+    related: Mapping[str, str]
+
+
+def describe(event: Event) -> Description:
+    """Who did it, a title, and the ids in the event's data: its own fields, not those inside of them."""
+    data = event.data if isinstance(event.data, dict) else {}
+    texts = {name: value for name, value in data.items() if isinstance(value, str) and value}
+    actor = next((texts[name] for name in _ACTORS if name in texts), None)
+    title = next((texts[name] for name in _TITLES if name in texts), event.type)
+    related = {name: value[:_TEXT_LENGTH] for name, value in texts.items() if _RELATED.fullmatch(name)}
+    return Description(
+        None if actor is None else actor[:_TEXT_LENGTH],
+        title[:_TEXT_LENGTH],
+        dict(list(related.items())[:_RELATED_COUNT]),
+    )

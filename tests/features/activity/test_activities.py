@@ -1,0 +1,179 @@
+"""The activity timeline over a hub: what becomes an activity, who may see it, and what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+import rtcore
+from rtcore.application import ApplicationHub
+from rtcore.features.activity.settings import ActivitySettings
+from rtcore.features.activity.timeline import ActivityQuery
+from rtcore.features.settings import FeatureSettings
+from rtcore.testing import open_test_hub, open_test_server
+from rtcore.values.channels import Namespace, Scope
+from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
+
+ANN = Identity(user="ann", workspace="w1")
+NAMESPACES = {
+    "team": Namespace(scope=Scope.WORKSPACE),
+    "mine": Namespace(scope=Scope.USER),
+    "secret": Namespace(read_roles=frozenset({"boss"})),
+}
+
+
+def types(hub: ApplicationHub, identity: Identity | None = None, **query: Any) -> list[str]:
+    return [each.type for each in hub.activity.search(ActivityQuery(**query), identity=identity)]
+
+
+async def test_events_of_features_become_activities(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub:
+        async with hub.workflow("nightly") as workflow, workflow.task("index", task_id="t1") as task:
+            task.progress(40)
+        hub.publish("prices", "price.changed", {"id": "x"})
+        assert types(hub) == ["workflow.completed", "task.completed"], "what comes by the dozen is no activity"
+        (done,) = hub.activity.search(ActivityQuery(related="t1"))
+        assert (done.category, done.title, done.channel, done.related["task_id"]) == ("task", "index", "tasks", "t1")
+        event = hub.history("tasks", since=rtcore.from_offset(done.offset or 0)).events[0]
+        assert event.type == "task.completed"
+
+
+async def test_applications_have_categories_of_their_own(autojump_clock: Any) -> None:
+    settings = FeatureSettings(activity=ActivitySettings(categories={"price": "market"}, left_out=("changed",)))
+    async with open_test_hub(features=settings) as hub:
+        hub.publish("prices", "price.changed", {})
+        hub.publish("prices", "price.fixed", {})
+        hub.publish("tasks", "task.progress", {})
+        assert types(hub, categories=frozenset({"market"})) == ["price.fixed"]
+        assert types(hub) == ["task.progress", "price.fixed"]
+        hub.activity.record("billing", "invoice.sent", "Invoice 7", actor="ann", related={"invoice_id": "7"})
+        (found,) = hub.activity.search(ActivityQuery(related="7"))
+        assert (found.actor, found.title, found.channel, found.offset) == ("ann", "Invoice 7", None, None)
+
+
+async def test_activity_is_for_those_who_could_see_the_event(autojump_clock: Any) -> None:
+    async with open_test_hub(namespaces=NAMESPACES) as hub:
+        for channel in ("tasks", "team:w1", "team:w1:x", "team:w2", "mine:ann", "mine:bob", "secret", "team", "mine"):
+            hub.publish(channel, f"task.at-{channel.replace(':', '-')}", {})
+        hub.activity.record("c", "own", "t", workspace="w1")
+        hub.activity.record("c", "hers", "t", user="ann")
+        assert types(hub, ANN) == [
+            "hers",
+            "own",
+            "task.at-mine-ann",
+            "task.at-team-w1-x",
+            "task.at-team-w1",
+            "task.at-tasks",
+        ]
+        assert types(hub, Identity(user="bob")) == ["task.at-mine-bob", "task.at-tasks"]
+        assert types(hub, rtcore.Identity(user="", workspace="default")) == ["task.at-tasks"]
+
+
+async def test_search_over_a_connection_sees_no_more(autojump_clock: Any) -> None:
+    settings = rtcore.Settings(namespaces=NAMESPACES)
+    async with open_test_hub(namespaces=NAMESPACES) as hub, open_test_server(settings, hub=hub) as server:
+        for channel in ("tasks", "team:w1", "mine:ann"):
+            hub.publish(channel, "task.completed", {"name": channel})
+        client = await server.connect()
+        page = (await client.request("activity.search", {"text": "t"}))["data"]
+        assert [each["title"] for each in page["activities"]] == ["tasks"]
+
+
+async def test_live_tail_follows_the_list_without_gap_or_repeat(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        hub.publish("tasks", "task.completed", {"name": "a"})
+        client = await server.connect("/ws/activity")
+        first = (await client.expect("subscribed"))["data"]["channels"]["activity"]["snapshot"]
+        assert [each["title"] for each in first["activities"]] == ["a"]
+        await client.expect("subscribed")
+        hub.publish("tasks", "task.failed", {"name": "b"})
+        event = (await client.expect("activity"))["data"]
+        assert (event["title"], event["type"], event["sequence"]) == ("b", "task.failed", 2)
+        await client.receive_nothing()
+        await client.request("set_filters", {"where": {"category": "tool"}})
+        hub.publish("tasks", "task.failed", {"name": "c"})
+        hub.publish("tools", "tool.failed", {"name": "d"})
+        assert (await client.expect("activity"))["data"]["title"] == "d"
+
+
+async def test_nothing_is_published_for_nobody(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub:
+        hub.publish("tasks", "task.completed", {})
+        assert hub.position("activity") is None
+        assert hub.statistics().published == 1
+        async with hub.subscribe("activity"):
+            hub.publish("tasks", "task.completed", {})
+            assert hub.statistics().published == 3
+
+
+async def test_pages_and_export_have_their_bounds(autojump_clock: Any) -> None:
+    settings = FeatureSettings(activity=ActivitySettings(page=2, exported=3, kept=4))
+    async with open_test_hub(features=settings) as hub, open_test_server(hub=hub) as server:
+        for number in range(6):
+            hub.publish("tasks", "task.completed", {"name": str(number)})
+        client = await server.connect()
+        page = (await client.request("activity.search", {"limit": 100}))["data"]
+        assert ([each["title"] for each in page["activities"]], page["more"]) == (["5", "4"], True)
+        page = (await client.request("activity.search", {"before": page["activities"][-1]["sequence"]}))["data"]
+        assert ([each["title"] for each in page["activities"]], page["more"]) == (["3", "2"], False)
+        assert len(hub.activity.export(ActivityQuery(), ANN)) == 3
+        statistics = hub.activity.statistics()
+        assert (statistics.recorded, statistics.kept, statistics.timelines) == (6, 4, 1)
+
+
+async def test_quiet_timelines_are_forgotten_first(autojump_clock: Any) -> None:
+    settings = FeatureSettings(activity=ActivitySettings(timelines=2))
+    async with open_test_hub(features=settings) as hub:
+        hub.publish("tasks", "task.completed", {})
+        for workspace in ("w1", "w2", "w1", "w3"):
+            hub.activity.record("c", workspace, "t", workspace=workspace)
+        assert types(hub) == ["w3", "w1", "w1", "task.completed"]
+
+
+async def test_types_that_strangers_make_up_are_not_kept_for_ever(autojump_clock: Any) -> None:
+    async with open_test_hub(limits=Limits(event_types=10)) as hub:
+        for number in range(100):
+            hub.publish("c", f"task.made-up-{number}", {})
+        assert len(hub.activity._category_of_type) == 10
+        assert hub.activity.statistics().recorded == 100
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"category": "task"}, "data.category: expected an array"),
+        ({"category": []}, "data.category: expected 1 to 32 entries, got 0"),
+        ({"category": ["x" * 129]}, "data.category[0]: expected 1 to 128 characters, got 129"),
+        ({"text": ""}, "data.text: expected 1 to 200 characters, got 0"),
+        ({"related": "x" * 201}, "data.related: expected 1 to 200 characters, got 201"),
+        ({"since": "yesterday"}, "data.since: expected an RFC 3339 timestamp"),
+        ({"until": 5}, "data.until: expected text"),
+        ({"before": 0}, "data.before: expected a whole number from 1 to 9007199254740992"),
+        ({"limit": 0}, "data.limit: expected a whole number from 1 to 2147483648"),
+        ({"limit": 1.5}, "data.limit: expected a whole number"),
+        ({"actors": "a"}, "data.actors: unknown field"),
+    ],
+)
+async def test_bad_searches_are_refused(data: Any, message: str, autojump_clock: Any) -> None:
+    async with open_test_server() as server:
+        client = await server.connect()
+        await client.send("activity.search", data, id=1)
+        assert (await client.expect("error"))["data"]["message"] == message
+
+
+@pytest.mark.parametrize("place", [{"workspace": "a b"}, {"user": "x" * 300}, {"user": "ä"}])
+async def test_timeline_of_nobody_is_refused(place: Any) -> None:
+    async with open_test_hub() as hub:
+        with pytest.raises(rtcore.RequestError, match="channel name"):
+            hub.activity.record("c", "t", "title", **place)
+
+
+async def test_observer_costs_unknown_types_one_look(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub:
+        hub.publish("c", "price", 1)
+        assert hub.activity._category_of_type == {"price": None}
+        assert hub.activity.statistics().recorded == 0
+        await trio.lowlevel.checkpoint()
