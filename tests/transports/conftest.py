@@ -135,7 +135,7 @@ def on_table(table: SocketTable, ours: socket.socket) -> SocketTransport:
     return SocketTransport(table.add(ours.detach(), cast("SlotOwner", Nobody())))
 
 
-def socket_ends(tls: Tls, table: SocketTable) -> Ends:
+def socket_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
@@ -145,7 +145,7 @@ def socket_ends(tls: Tls, table: SocketTable) -> Ends:
     )
 
 
-def tcp_ends(tls: Tls, table: SocketTable) -> Ends:
+def tcp_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         theirs = socket.socket()
@@ -165,13 +165,13 @@ def reset(end: socket.socket) -> None:
     end.close()
 
 
-def memory_ends(tls: Tls, table: SocketTable) -> Ends:
+def memory_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
     ours, theirs = clogged_stream_pair()
     theirs.hold(BUFFER)
-    return Ends(StreamTransport(ours), theirs, reset=theirs.cut)
+    return Ends(StreamTransport(ours, nursery), theirs, reset=theirs.cut)
 
 
-def tls_ends(tls: Tls, table: SocketTable) -> Ends:
+def tls_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
     ours, theirs = clogged_stream_pair()
     theirs.hold(BUFFER)
     server = trio.SSLStream(ours, tls.server, server_side=True, https_compatible=True)
@@ -182,7 +182,7 @@ def tls_ends(tls: Tls, table: SocketTable) -> Ends:
             nursery.start_soon(server.do_handshake)
             nursery.start_soon(client.do_handshake)
 
-    return Ends(StreamTransport(server), client, reset=theirs.cut, prepare=shake_hands)
+    return Ends(StreamTransport(server, nursery), client, reset=theirs.cut, prepare=shake_hands)
 
 
 KINDS = {"tcp": tcp_ends, "socket": socket_ends, "memory": memory_ends, "tls": tls_ends}
@@ -249,8 +249,8 @@ def open_talk(request: pytest.FixtureRequest, tls: Tls, autojump_clock: trio.tes
             ):
                 yield talk
             return
-        async with open_socket_table() as table:
-            ends = make_ends(tls, table)
+        async with open_socket_table() as table, trio.open_nursery() as nursery:
+            ends = make_ends(tls, table, nursery)
             if ends.prepare is not None:
                 await ends.prepare()
             async with talk_over(ends, handler, limits, hub, early, opening) as talk:
