@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import socket
-import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import cast
 
 import pytest
 import trio
 import trio.testing
 from attrs import define, field
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from rtcore._fast import SlotOwner, SocketSlot, SocketTable
 from rtcore.application import ApplicationHub
@@ -35,6 +26,7 @@ from rtcore.transports.transport import Receiver, Transport
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.channels import Namespace, Overflow
 from rtcore.values.limits import Limits
+from tests.tls_contexts import Tls
 
 Handler = Callable[[WebSocketConnection], Awaitable[None]]
 BUFFER = 4096
@@ -186,39 +178,6 @@ def tls_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
 
 
 KINDS = {"tcp": tcp_ends, "socket": socket_ends, "memory": memory_ends, "tls": tls_ends}
-
-
-@define
-class Tls:
-    """Both sides' contexts."""
-
-    server: ssl.SSLContext
-    client: ssl.SSLContext
-
-
-@pytest.fixture(scope="session")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    folder: Path = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=36500))
-        .add_extension(x509.SubjectAlternativeName(names), False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (folder / "server.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(folder / "server.crt", folder / "server.key")
-    return Tls(server, ssl.create_default_context(cafile=str(folder / "server.crt")))
 
 
 OpenTalk = Callable[..., AbstractAsyncContextManager[Talk]]

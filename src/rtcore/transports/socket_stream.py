@@ -20,9 +20,9 @@ __all__ = ["SocketStream"]
 
 _RECEIVE_BYTES: Final = 16 * 1024 + 256
 """
-What is received where no number is named, as by Trio's TLS: one TLS record. TLS copies what came to a buffer of OpenSSL's
-that never shrinks, so with the 64 KiB of Trio's own stream each client that ever sent a large message would keep 85 KiB.
-A fourth of this would cost 2.6 times the processor time of a large message.
+What is received where no number is named, as by Trio's TLS: one TLS record. TLS copies what came to a buffer of
+OpenSSL's that never shrinks, so with the 64 KiB of Trio's own stream each client that ever sent a large message would
+keep 85 KiB. A fourth of this would cost 2.6 times the processor time of a large message.
 """
 _NOTSENT_LOWAT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _UNSENT_BYTES: Final = 16 * 1024
@@ -80,20 +80,14 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if maximum < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes}")
         await trio.lowlevel.checkpoint_if_cancelled()
-        waited = False
-        while True:
-            try:
-                data = self._socket.recv(maximum)
-            except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._socket)
-                waited = True
-                continue
-            except OSError as error:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                raise _translated(error) from error
-            if not waited:
-                await trio.lowlevel.cancel_shielded_checkpoint()
+        data = self._receive_nowait(maximum)
+        if data is not None:
+            await trio.lowlevel.cancel_shielded_checkpoint()
             return data
+        while data is None:  # not in an `except`: a connection that waits would hold the exception, 500 bytes
+            await trio.lowlevel.wait_readable(self._socket)
+            data = self._receive_nowait(maximum)
+        return data
 
     async def send_eof(self) -> None:
         """End this side's sending; idempotent."""
@@ -113,6 +107,14 @@ class SocketStream(trio.abc.HalfCloseableStream):
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
         await trio.lowlevel.checkpoint()
+
+    def _receive_nowait(self, maximum: int) -> bytes | None:
+        try:
+            return self._socket.recv(maximum)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise _translated(error) from error
 
     def _check(self) -> None:
         if self._socket.fileno() < 0:
