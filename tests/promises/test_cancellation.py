@@ -266,8 +266,7 @@ class Life:
         ours, theirs = clogged_stream_pair()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._use, TestClient(ours))
-            async with trio.open_nursery() as connections:
-                server._connections.nursery = connections
+            async with trio.open_nursery() as server._connections.nursery:
                 server.accept(Incoming(stream=theirs))
             nursery.cancel_scope.cancel()
 
