@@ -266,7 +266,8 @@ class Life:
         ours, theirs = clogged_stream_pair()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._use, TestClient(ours))
-            await server._connections.serve(Incoming(stream=theirs))
+            async with trio.open_nursery() as server._connections.nursery:
+                server.accept(Incoming(stream=theirs))
             nursery.cancel_scope.cancel()
 
     async def _use(self, client: TestClient) -> None:

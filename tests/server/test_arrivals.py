@@ -171,9 +171,10 @@ async def test_a_server_with_something_to_show_knows_where_it_listens() -> None:
         nursery.cancel_scope.cancel()
 
 
-@needs_epoll
-async def test_connections_that_have_ended_need_no_collector() -> None:
+@pytest.mark.parametrize("driven", [pytest.param(True, marks=needs_epoll), False], ids=["driver", "stream"])
+async def test_connections_that_have_ended_need_no_collector(driven: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred thousand that came and went would otherwise stand about until it walks over all that there is."""
+    monkeypatch.setattr(server_module, "SOCKETS_AVAILABLE", driven)
 
     def alive() -> int:
         return sum(type(each) in (WebSocketConnection, _Arrival) for each in gc.get_objects())

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import socket
-import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import cast
 
 import pytest
 import trio
 import trio.testing
 from attrs import define, field
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from rtcore._fast import SlotOwner, SocketSlot, SocketTable
 from rtcore.application import ApplicationHub
@@ -35,6 +26,7 @@ from rtcore.transports.transport import Receiver, Transport
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.channels import Namespace, Overflow
 from rtcore.values.limits import Limits
+from tests.tls_contexts import Tls
 
 Handler = Callable[[WebSocketConnection], Awaitable[None]]
 BUFFER = 4096
@@ -135,7 +127,7 @@ def on_table(table: SocketTable, ours: socket.socket) -> SocketTransport:
     return SocketTransport(table.add(ours.detach(), cast("SlotOwner", Nobody())))
 
 
-def socket_ends(tls: Tls, table: SocketTable) -> Ends:
+def socket_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
@@ -145,7 +137,7 @@ def socket_ends(tls: Tls, table: SocketTable) -> Ends:
     )
 
 
-def tcp_ends(tls: Tls, table: SocketTable) -> Ends:
+def tcp_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         theirs = socket.socket()
@@ -165,13 +157,13 @@ def reset(end: socket.socket) -> None:
     end.close()
 
 
-def memory_ends(tls: Tls, table: SocketTable) -> Ends:
+def memory_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
     ours, theirs = clogged_stream_pair()
     theirs.hold(BUFFER)
-    return Ends(StreamTransport(ours), theirs, reset=theirs.cut)
+    return Ends(StreamTransport(ours, nursery), theirs, reset=theirs.cut)
 
 
-def tls_ends(tls: Tls, table: SocketTable) -> Ends:
+def tls_ends(tls: Tls, table: SocketTable, nursery: trio.Nursery) -> Ends:
     ours, theirs = clogged_stream_pair()
     theirs.hold(BUFFER)
     server = trio.SSLStream(ours, tls.server, server_side=True, https_compatible=True)
@@ -182,43 +174,10 @@ def tls_ends(tls: Tls, table: SocketTable) -> Ends:
             nursery.start_soon(server.do_handshake)
             nursery.start_soon(client.do_handshake)
 
-    return Ends(StreamTransport(server), client, reset=theirs.cut, prepare=shake_hands)
+    return Ends(StreamTransport(server, nursery), client, reset=theirs.cut, prepare=shake_hands)
 
 
 KINDS = {"tcp": tcp_ends, "socket": socket_ends, "memory": memory_ends, "tls": tls_ends}
-
-
-@define
-class Tls:
-    """Both sides' contexts."""
-
-    server: ssl.SSLContext
-    client: ssl.SSLContext
-
-
-@pytest.fixture(scope="session")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    folder: Path = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=36500))
-        .add_extension(x509.SubjectAlternativeName(names), False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (folder / "server.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(folder / "server.crt", folder / "server.key")
-    return Tls(server, ssl.create_default_context(cafile=str(folder / "server.crt")))
 
 
 OpenTalk = Callable[..., AbstractAsyncContextManager[Talk]]
@@ -249,8 +208,8 @@ def open_talk(request: pytest.FixtureRequest, tls: Tls, autojump_clock: trio.tes
             ):
                 yield talk
             return
-        async with open_socket_table() as table:
-            ends = make_ends(tls, table)
+        async with open_socket_table() as table, trio.open_nursery() as nursery:
+            ends = make_ends(tls, table, nursery)
             if ends.prepare is not None:
                 await ends.prepare()
             async with talk_over(ends, handler, limits, hub, early, opening) as talk:

@@ -11,7 +11,7 @@ import trio.testing
 
 from rtcore.errors import ConnectionClosed
 from rtcore.testing import mask_frame
-from rtcore.transports.websocket_connection import WebSocketConnection
+from rtcore.transports.websocket_connection import CUT_SECONDS, WebSocketConnection
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode, Opcode
 
@@ -128,13 +128,16 @@ async def test_close_frame_is_the_last_thing_and_gets_there(
         assert (closed.code, closed.reason) == (4321, "that is all")
 
 
+@pytest.mark.parametrize("close_seconds", [10, CUT_SECONDS, 0.1])
 async def test_handler_that_returns_says_goodbye(
-    autojump_clock: trio.testing.MockClock, open_talk: OpenTalk
+    autojump_clock: trio.testing.MockClock, open_talk: OpenTalk, close_seconds: float
 ) -> None:
+    """However little time a good-bye has, it is not the one of a server that is going away."""
+
     async def handler(connection: WebSocketConnection) -> None:
         await connection.send(b"one word")
 
-    async with open_talk(handler) as talk:
+    async with open_talk(handler, limits=Limits(close_seconds=close_seconds)) as talk:
         assert await talk.peer.receive_message() == "one word"
         assert (await talk.peer.receive_close()).code == 1000
         await talk.finished.wait()

@@ -24,6 +24,7 @@ from rtcore.protocol.header_grammar import HeadReader
 from rtcore.server.incoming import Incoming, Peer
 from rtcore.server.reception import HttpRequest, Reception, Upgrade
 from rtcore.server.unfinished import Unfinished
+from rtcore.transports.socket_stream import SocketStream
 from rtcore.values.limits import Limits
 
 __all__ = ["Arrivals", "Outcomes"]
@@ -186,7 +187,7 @@ class _Arrival:
         self.slot.close()
 
     def leave_table(self) -> Incoming:
-        """Its socket as a stream of Trio's, for whoever speaks no WebSocket with it."""
+        """Its socket as a stream, for whoever speaks no WebSocket with it."""
         descriptor = self.slot.detach()
         if descriptor < 0:
             raise OSError(errno.EBADF, "the connection is closed")
@@ -197,7 +198,7 @@ class _Arrival:
             raise
         server = connected.getsockname()
         return Incoming(
-            stream=trio.SocketStream(trio.socket.from_stdlib_socket(connected)),
+            stream=SocketStream(connected),
             client=self._client,
             server=(str(server[0]), int(server[1])),
         )

@@ -97,12 +97,15 @@ class Connections:
 
     def upgraded(self, slot: SocketSlot, upgrade: Upgrade) -> None:
         """A plain socket became a WebSocket connection."""
-        connection = self._connection(SocketTransport(slot), upgrade)
+        self._upgraded(SocketTransport(slot), upgrade)
+
+    def _upgraded(self, transport: Transport, upgrade: Upgrade) -> None:
         try:
+            connection = self._new_connection(transport, upgrade)
             self._begin(connection.run, upgrade.profile.handler, self)
         except BaseException:  # there is no task that would do it
             self._pool.release(upgrade.address)
-            slot.close()
+            transport.abort()
             raise
 
     def arrived_http(self, incoming: Incoming, wanted: HttpRequest) -> None:
@@ -148,25 +151,32 @@ class Connections:
         self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         """
-        Serve one connection from its first byte until it is gone; what goes wrong with it stays with it.
+        Serve one connection from its first byte until it is gone, or is a WebSocket connection with a task of its own.
+
+        What goes wrong with it stays with it.
 
         Args:
             incoming: The connection; owned from here on.
             prepare: Async function to await within the handshake's deadline: TLS's own handshake.
         """
+        handed_over = False
         try:
             wanted = await self._receive(incoming, prepare)
             if isinstance(wanted, HttpRequest):
                 await self._serve_http(incoming, wanted)
             elif wanted is not None:
-                # A socket has a buffer of its own; TLS in Trio has none that takes without waiting.
-                transport = StreamTransport(incoming.stream, _TLS_BUFFER_BYTES if incoming.secure else 0)
-                connection = self._connection(transport, wanted)
-                handler = wanted.profile.handler
-                del transport, prepare, wanted  # an idle connection keeps nothing of its handshake
-                await connection.run(handler, self)
+                self._upgraded_stream(incoming, wanted)
+                handed_over = True
         finally:
-            await _close(incoming.stream)
+            if not handed_over:
+                await _close(incoming.stream)
+
+    def _upgraded_stream(self, incoming: Incoming, upgrade: Upgrade) -> None:
+        """Its new task holds nothing of the handshake: no frame, no arguments."""
+        assert self.nursery is not None, "only a running server accepts"
+        # A socket has a buffer of its own; TLS in Trio has none that takes without waiting.
+        buffer_bytes = _TLS_BUFFER_BYTES if incoming.secure else 0
+        self._upgraded(StreamTransport(incoming.stream, self.nursery, buffer_bytes), upgrade)
 
     async def _receive(
         self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None
@@ -186,14 +196,6 @@ class Connections:
     def _note_refusal(self, incoming: Incoming, refused: HandshakeRefused) -> None:
         logger.info("%s: refused with %d: %s", incoming.client[0], refused.status, refused)
         self.refused[str(refused.status)] = self.refused.get(str(refused.status), 0) + 1
-
-    def _connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
-        try:
-            return self._new_connection(transport, upgrade)
-        except BaseException:  # there is nobody else to do it
-            self._pool.release(upgrade.address)
-            transport.abort()
-            raise
 
     def _new_connection(self, transport: Transport, upgrade: Upgrade) -> WebSocketConnection:
         accepted, profile = upgrade.accepted, upgrade.profile

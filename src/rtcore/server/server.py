@@ -49,6 +49,7 @@ from rtcore.server.settings_check import check_settings
 from rtcore.server.tls import TlsContext
 from rtcore.server.violations import ViolationLedger
 from rtcore.transports.socket_driver import SOCKETS_AVAILABLE, open_socket_table
+from rtcore.transports.socket_stream import SocketStream
 from rtcore.transports.traffic import Traffic
 from rtcore.values.identity import ANONYMOUS
 from rtcore.values.version import VERSION
@@ -288,7 +289,7 @@ class Server:
             self._arrivals.add(connected.detach(), client)
             return
         server = connected.getsockname()
-        stream: trio.abc.Stream = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
+        stream: trio.abc.Stream = SocketStream(connected)
         prepare = None
         if self._tls is not None:
             secured = trio.SSLStream(stream, self._tls.context, server_side=True, https_compatible=True)

@@ -20,6 +20,9 @@ class StreamTransport:
     """
     Args:
         stream: The stream; the transport owns it from now on.
+        nursery: Where what was taken is sent, by a task that lives while some waits and ends before the block of
+            `serve` does; the nursery that the connection's own task is in, since a nursery for each connection would
+            be 1.2 KiB of it.
         buffer_bytes: Bytes taken beyond the first piece while it is on its way: what a socket's own buffer does
             for the bursts of a publisher, which a reader that keeps up must not pay for with dropped events.
     """
@@ -31,7 +34,7 @@ class StreamTransport:
         "_nursery",
         "_pieces",
         "_receiver",
-        "_sending_scope",
+        "_sending",
         "_stream",
         "_watching",
         "bytes_sent",
@@ -39,32 +42,33 @@ class StreamTransport:
 
     slot = None
 
-    def __init__(self, stream: trio.abc.Stream, buffer_bytes: int = 0) -> None:
+    def __init__(self, stream: trio.abc.Stream, nursery: trio.Nursery, buffer_bytes: int = 0) -> None:
         self.bytes_sent = 0
         """Bytes taken so far."""
         self._stream = stream
+        self._nursery = nursery
         self._buffer_bytes = buffer_bytes
-        self._pieces: list[bytes | memoryview] = []
+        self._pieces: list[bytes | memoryview] | None = None  # an idle connection has none
         self._buffered = 0
         self._closed = False
         self._receiver: Receiver | None = None
-        self._nursery: trio.Nursery | None = None
         self._watching = False
-        self._sending_scope: trio.CancelScope | None = None
+        self._sending: _Sending | None = None
 
     @property
     def sending(self) -> bool:
         """Whether a piece waits to be sent."""
-        return bool(self._pieces)
+        return self._pieces is not None
 
     @property
     def full(self) -> bool:
         """Whether the pieces fill the buffer."""
-        return bool(self._pieces) and self._buffered >= self._buffer_bytes
+        return self._pieces is not None and self._buffered >= self._buffer_bytes
 
     def serve(self, receiver: Receiver) -> AbstractAsyncContextManager[None]:
         """Send what was taken, in a task that lives while some waits, and tell the receiver."""
-        return _Serving(self, receiver)
+        self._receiver = receiver
+        return _Serving(self)
 
     def send_nowait(self, data: bytes | memoryview) -> int:
         """Take one piece, which then leaves while room is watched for; nothing while the buffer is full."""
@@ -72,6 +76,8 @@ class StreamTransport:
             raise trio.ClosedResourceError("the stream was closed on this side")
         if self.full:
             return 0
+        if self._pieces is None:
+            self._pieces = []
         self._pieces.append(data)
         self._buffered += len(data)
         self.bytes_sent += len(data)
@@ -80,27 +86,28 @@ class StreamTransport:
     def watch_room(self, wanted: bool) -> None:
         """Start the task that sends, unless it is there; it ends when nobody watches any more."""
         self._watching = wanted
-        if wanted and self._sending_scope is None and self._nursery is not None:
-            # Shielded, so that a close frame still leaves when the connection is cancelled; ends with the last byte, or
-            # with the block of `serve`, which has a deadline.
-            self._sending_scope = trio.CancelScope(shield=True)
-            self._nursery.start_soon(self._send, self._sending_scope)
+        if wanted and self._sending is None and self._receiver is not None:
+            self._sending = _Sending()
+            self._nursery.start_soon(self._send, self._receiver, self._sending, name="rtcore sending")
 
-    async def _send(self, scope: trio.CancelScope) -> None:
-        assert self._receiver is not None, "serve sets both"
+    async def _send(self, receiver: Receiver, sending: _Sending) -> None:
         try:
-            with scope:
+            with sending.scope:
                 while self._watching:
                     await self._send_some()
-                    self._receiver.sendable()
+                    receiver.sendable()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._receiver.lost(OSError(str(error)))
+            receiver.lost(OSError(str(error)))
+        except Exception as error:  # a fault of ours; nobody else's connection suffers from it
+            receiver.failed(error)
+            receiver.lost(OSError("it could not be written to"))
         finally:
-            self._sending_scope = None
+            self._sending = None
+            sending.ended.set()
 
     async def _send_some(self) -> None:
         """Send some of the first piece; cancelled in the middle, the stream is of no more use."""
-        if not self._pieces:
+        if self._pieces is None:
             await trio.lowlevel.checkpoint()
             return
         piece = self._pieces[0]
@@ -109,8 +116,18 @@ class StreamTransport:
         self._buffered -= len(some)
         if len(some) < len(piece):
             self._pieces[0] = memoryview(piece)[len(some) :]
-        else:
+        elif len(self._pieces) > 1:
             del self._pieces[0]
+        else:
+            self._pieces = None
+
+    async def _stop_sending(self) -> None:
+        """Cancel the task that sends, and wait for its end as a nursery would."""
+        if self._sending is not None:
+            ended = self._sending.ended
+            self._sending.scope.cancel()
+            with trio.CancelScope(shield=True):  # it is cancelled: what it waits for ends at once
+                await ended.wait()
 
     def watch_input(self, wanted: bool) -> None:
         """Nothing to be done: it is read only while somebody awaits `wait_input`."""
@@ -149,28 +166,33 @@ class StreamTransport:
         self._closed = True
 
 
+class _Sending:
+    """The task that sends, while there is one."""
+
+    __slots__ = ("ended", "scope")
+
+    def __init__(self) -> None:
+        # Shielded, so that a close frame still leaves when the connection is cancelled; ends with the last byte, or
+        # with the block of `serve`, which has a deadline.
+        self.scope = trio.CancelScope(shield=True)
+        self.ended = trio.Event()
+
+
 class _Serving:
     """The block of `serve`: a class, since a generator's frames would be a KiB of each idle connection."""
 
-    __slots__ = ("_manager", "_receiver", "_transport")
+    __slots__ = ("_transport",)
 
-    def __init__(self, transport: StreamTransport, receiver: Receiver) -> None:
+    def __init__(self, transport: StreamTransport) -> None:
         self._transport = transport
-        self._receiver = receiver
-        self._manager = trio.open_nursery()
 
     async def __aenter__(self) -> None:
         transport = self._transport
-        transport._nursery = await self._manager.__aenter__()
-        transport._receiver = self._receiver
         transport.watch_room(transport._watching)  # it may have been asked for before
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         transport = self._transport
-        if transport._sending_scope is not None:
-            transport._sending_scope.cancel()
-        if transport._nursery is not None:
-            transport._nursery.cancel_scope.cancel()
-        return await self._manager.__aexit__(kind, error, traceback)
+        await transport._stop_sending()
+        transport._receiver = None  # and the two are no circle, which only the collector would find

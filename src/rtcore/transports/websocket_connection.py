@@ -44,10 +44,8 @@ def _cancelled() -> bool:
     return trio.current_effective_deadline() == -math.inf
 
 
-_PORTION_BYTES: Final = 64 * 1024
-"""Messages that `receive` returns at once, in bytes inflated: as much as one read brings uncompressed."""
-_MESSAGE_BYTES: Final = 64
-"""What a message counts for beside its own bytes, since handling it costs something too."""
+def _closing_code() -> CloseCode:
+    return CloseCode.GOING_AWAY if _cancelled() else CloseCode.NORMAL
 
 
 class WebSocketConnection(WebSocketReceiver):
@@ -172,7 +170,7 @@ class WebSocketConnection(WebSocketReceiver):
         Cancelled, the close frame still leaves, if that takes no longer than a second.
         """
         # One function, since each frame of an idle connection's task is a quarter of a KiB.
-        patience = CUT_SECONDS
+        code = CloseCode.GOING_AWAY
         try:
             with trio.CancelScope() as self._scope:
                 self._timer = self._hub.timeouts.call_at(self.timers.next(), self._on_timer)
@@ -186,15 +184,15 @@ class WebSocketConnection(WebSocketReceiver):
                             await handler(self)
                         finally:
                             self._end(lifetime)
-                        patience = self.limits.close_seconds
+                        code = CloseCode.NORMAL
                     # Starred: out of a handler's own nursery they come in a group, with its siblings' cancellation.
                     except* ConnectionClosed:
-                        patience = self._patience()
+                        code = _closing_code()
                     except* Exception as errors:
                         self._fail(errors)
-                        patience = self._patience()
+                        code = _closing_code()
                     finally:
-                        await self._finish(patience)
+                        await self._finish(code)
         finally:
             self._let_go()
             lifetime.gone(self)
@@ -226,12 +224,11 @@ class WebSocketConnection(WebSocketReceiver):
         finally:
             lifetime.closed(self)
 
-    def _patience(self) -> float:
-        return CUT_SECONDS if _cancelled() else self.limits.close_seconds
-
-    async def _finish(self, patience: float) -> None:
-        self.close(CloseCode.NORMAL if patience > CUT_SECONDS else CloseCode.GOING_AWAY)
+    async def _finish(self, code: CloseCode) -> None:
+        """Close with this code, unless it is closing already with another, and leave."""
+        self.close(code)
         self._hub.detach(self)
+        patience = CUT_SECONDS if code is CloseCode.GOING_AWAY else self.limits.close_seconds
         try:
             with trio.move_on_after(patience) as scope:
                 await self._leave_politely(scope)
