@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from rtcore.features.outputs.settings import OutputSettings
     from rtcore.features.processes import ProcessResult
     from rtcore.features.settings import FeatureSettings
+    from rtcore.features.support_chat.desk import Desk
+    from rtcore.features.support_chat.settings import SupportChatSettings
     from rtcore.features.tasks import Task
     from rtcore.features.tools import Tool
     from rtcore.features.workflows import Workflow
@@ -91,6 +93,7 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionHooks",
     "ConnectionInfo",
+    "Desk",
     "Dialect",
     "DroppedNotice",
     "ErrorCode",
@@ -137,6 +140,7 @@ __all__ = [
     "StoreSettings",
     "SubscriberStatistics",
     "Subscription",
+    "SupportChatSettings",
     "Task",
     "TextOutput",
     "TlsSettings",
@@ -188,6 +192,8 @@ _HOMES: Final = {
     "rtcore.features.outputs.settings": ("OutputSettings",),
     "rtcore.features.processes": ("ProcessResult",),
     "rtcore.features.settings": ("FeatureSettings",),
+    "rtcore.features.support_chat.desk": ("Desk",),
+    "rtcore.features.support_chat.settings": ("SupportChatSettings",),
     "rtcore.features.tasks": ("Task",),
     "rtcore.features.tools": ("Tool",),
     "rtcore.features.workflows": ("Workflow",),

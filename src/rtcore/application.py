@@ -20,6 +20,7 @@ from rtcore.features.feature import Feature
 from rtcore.features.outputs.outputs import Outputs
 from rtcore.features.processes import ProcessResult
 from rtcore.features.settings import FeatureSettings
+from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.features.tasks import Task, Tasks
 from rtcore.features.tools import Tool, Tools
 from rtcore.features.workflows import Workflow, Workflows
@@ -61,6 +62,7 @@ class ApplicationHub(Hub):
         self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)
         self.activity = self._own(Activities(self, self.settings.activity))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
+        self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
 
     def join(self, feature: Feature) -> None:
         """

@@ -14,6 +14,7 @@ import pytest
 from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.outputs.settings import OutputSettings
+from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, StoreSettings, TlsSettings
 from rtcore.server.settings_sources import load_settings
@@ -28,6 +29,7 @@ SECTIONS: dict[str, type] = {
     "Profiles": ProfileSettings,
     "Features: activity": ActivitySettings,
     "Features: outputs": OutputSettings,
+    "Features: support_chat": SupportChatSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,
     "Store": StoreSettings,

@@ -6,6 +6,7 @@ from attrs import Factory, field, frozen, validators
 
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.outputs.settings import OutputSettings
+from rtcore.features.support_chat.settings import SupportChatSettings
 
 __all__ = ["FeatureSettings"]
 
@@ -22,3 +23,7 @@ class FeatureSettings:
         default=Factory(OutputSettings), validator=validators.instance_of(OutputSettings)
     )
     """Of outputs that can be resumed."""
+    support_chat: SupportChatSettings = field(
+        default=Factory(SupportChatSettings), validator=validators.instance_of(SupportChatSettings)
+    )
+    """Of support chat."""

@@ -320,12 +320,15 @@ class Session:
     def _begin(self, identity: Identity) -> None:
         """It is known who it is: subscribe it to what its dialect begins with, and start the schedules."""
         dialect = self._dialect
-        if dialect.channels:
-            for outcome in subscribe_first(self._context(identity), dialect.channels):
-                if isinstance(outcome, RequestError):
-                    self._refuse(outcome, None)
-                elif dialect.announces:
-                    self._send(outcome)
+        context = self._context(identity)
+        for outcome in subscribe_first(context, dialect.channels):
+            if isinstance(outcome, RequestError):
+                self._refuse(outcome, None)
+            elif dialect.announces:
+                self._send(outcome)
+        for outcome in subscribe_first(context, dialect.optional_channels):
+            if isinstance(outcome, Reply) and dialect.announces:
+                self._send(outcome)
         if dialect.schedules:
             run_schedules(self._hub, self._connection.subscriber, dialect.schedules, self._run_scheduled)
 

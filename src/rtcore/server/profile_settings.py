@@ -110,6 +110,9 @@ BUILT_IN_PROFILES: Final[Mapping[str, ProfileSettings]] = MappingProxyType(
         "activity": ProfileSettings(path="/ws/activity", channels=("activity", "workspace_activity:{workspace}")),
         "stream": ProfileSettings(path="/ws/stream"),
         "approvals": ProfileSettings(path="/ws/approvals"),
+        "support_chat": ProfileSettings(
+            path="/api/v1/admin/chat-dashboard/ws", dialect="support_chat", idle_seconds=300.0
+        ),
     }
 )
 """Endpoints that every server has unless `enabled = false`."""

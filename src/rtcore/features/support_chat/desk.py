@@ -1,0 +1,247 @@
+"""
+A desk: where an application reports what happens in its support chat, and what dashboards are told of it.
+
+What changes is told at once; the figures that follow from it are sent on a schedule by whoever has subscribed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+import trio
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.support_chat.chat_values import (
+    AgentStatus,
+    ChatMessage,
+    MessageKind,
+    MessageStatus,
+    Session,
+    SessionStatus,
+)
+from rtcore.features.support_chat.desk_state import DeskState
+from rtcore.features.support_chat.settings import SupportChatSettings
+from rtcore.hub.hub import Hub
+from rtcore.values.events import Json
+
+__all__ = ["Desk"]
+
+_Word = TypeVar("_Word", bound=StrEnum)
+_NAME_LENGTH = 200
+_TEXT_LENGTH = 10_000
+
+
+class Desk:
+    """
+    The chat of one workspace, or of one user; `SupportChat.desk` gives it. All of it is synchronous and never blocks.
+
+    Args:
+        hub: Where it is published.
+        channel: On which channel.
+        settings: Bounds and times.
+    """
+
+    def __init__(self, hub: Hub, channel: str, settings: SupportChatSettings) -> None:
+        self.channel = channel
+        self.state = DeskState(settings)
+        """What is known; to be read only."""
+        self._hub = hub
+        self._settings = settings
+        self._typing: dict[str, dict[str, float]] = {}  # until when, by user, by session
+        self._timed = False
+
+    # Sessions
+
+    def open_session(self, session_id: str, *, customer: str, subject: str = "") -> None:
+        """
+        A customer begins to wait.
+
+        Raises:
+            RequestError: If there is a session of this id, too many are open, or a text is too long.
+        """
+        _check("session_id", session_id)
+        _check("customer", customer)
+        _check("subject", subject, least=0)
+        self._tell_session(self.state.open(session_id, customer, subject, self._hub.clock()))
+        self._tell_depth()
+
+    def assign(self, session_id: str, agent_id: str) -> None:
+        """
+        An agent takes a session.
+
+        Raises:
+            RequestError: If there is no such session, or it has ended.
+        """
+        _check("agent_id", agent_id)
+        waited = self.state.session(session_id).status is SessionStatus.WAITING
+        self._tell_session(self.state.assign(session_id, agent_id, self._hub.clock()))
+        if waited:
+            self._tell_depth()
+
+    def end_session(self, session_id: str) -> None:
+        """
+        A session is over.
+
+        Raises:
+            RequestError: If there is no such session, or it has ended.
+        """
+        waited = self.state.session(session_id).status is SessionStatus.WAITING
+        self._tell_session(self.state.end(session_id, self._hub.clock()))
+        if self._typing.pop(session_id, None):
+            self._tell_typing(session_id)
+        if waited:
+            self._tell_depth()
+
+    def rate(self, session_id: str, stars: int) -> None:
+        """
+        The customer says how it was, 1 to 5 stars.
+
+        Raises:
+            RequestError: If there is no such session, it was rated before, or it is another number.
+        """
+        self._tell_session(self.state.rate(session_id, stars, self._hub.clock()))
+
+    # Messages
+
+    def message(
+        self,
+        session_id: str,
+        message_id: str,
+        *,
+        sender: str,
+        text: str = "",
+        kind: str = "text",
+        from_agent: bool = False,
+        status: str = "sent",
+    ) -> None:
+        """
+        Somebody wrote.
+
+        Args:
+            session_id: Where.
+            message_id: Identifier within the session.
+            sender: Who.
+            text: What, or what it is called: at most 10,000 characters.
+            kind: `text`, `image`, `file`, `audio` or `video`.
+            from_agent: Whether it was an agent; otherwise it is unread until `mark_read`.
+            status: `sent`, `delivered`, `read` or `failed`.
+
+        Raises:
+            RequestError: If there is no such session, it has ended, or a value is not acceptable.
+        """
+        _check("message_id", message_id)
+        _check("sender", sender)
+        _check("text", text, most=_TEXT_LENGTH, least=0)
+        message = ChatMessage(
+            message_id=message_id,
+            sender=sender,
+            from_agent=from_agent,
+            kind=_member(MessageKind, kind, "kind"),
+            status=_member(MessageStatus, status, "status"),
+            text=text,
+            timestamp=self._hub.clock(),
+        )
+        self.state.add_message(session_id, message)
+        self._publish("message_created", {"sessionId": session_id, "message": message.document()})
+        self.stop_typing(session_id, sender)
+
+    def message_status(self, session_id: str, message_id: str, status: str) -> None:
+        """
+        A message has come further.
+
+        Raises:
+            RequestError: If there is no such session or message, or no such status.
+        """
+        message = self.state.change_message(session_id, message_id, _member(MessageStatus, status, "status"))
+        self._publish("message_updated", {"sessionId": session_id, "message": message.document()})
+
+    def mark_read(self, session_id: str) -> None:
+        """
+        An agent has read what there is.
+
+        Raises:
+            RequestError: If there is no such session, or it has ended.
+        """
+        self._tell_session(self.state.mark_read(session_id))
+
+    # People
+
+    def agent_status(self, agent_id: str, status: str, *, name: str | None = None) -> None:
+        """
+        What an agent is doing: `active`, `idle`, `offline` or `in_call`; told if it is new.
+
+        Raises:
+            RequestError: If there is no such status, or too many agents are known.
+        """
+        _check("agent_id", agent_id)
+        if name is not None:
+            _check("name", name)
+        if self.state.set_agent(agent_id, _member(AgentStatus, status, "status"), name):
+            self._publish("agent_status_changed", {"agentId": agent_id, "status": status}, key=f"agent:{agent_id}")
+
+    def typing(self, session_id: str, user: str) -> None:
+        """
+        Somebody is typing; it ends by itself unless it is said again.
+
+        Raises:
+            RequestError: If there is no such session, or it has ended.
+        """
+        _check("user", user)
+        self.state.session(session_id)
+        users = self._typing.setdefault(session_id, {})
+        new = user not in users
+        users[user] = trio.current_time() + self._settings.typing_seconds
+        if new:
+            self._tell_typing(session_id)
+        if not self._timed:
+            self._timed = True
+            self._hub.timeouts.call_at(users[user], self._on_timer)
+
+    def stop_typing(self, session_id: str, user: str) -> None:
+        """Somebody has stopped typing; nothing where that was known."""
+        users = self._typing.get(session_id, {})
+        if users.pop(user, None) is not None:
+            self._tell_typing(session_id)
+
+    def _on_timer(self) -> float | None:
+        now = trio.current_time()
+        for session_id, users in list(self._typing.items()):
+            late = [user for user, until in users.items() if until <= now]
+            for user in late:
+                del users[user]
+            if late:
+                self._tell_typing(session_id)
+            if not users:
+                self._typing.pop(session_id, None)
+        self._timed = bool(self._typing)
+        return min((until for users in self._typing.values() for until in users.values()), default=None)
+
+    # Telling
+
+    def _tell_session(self, session: Session) -> None:
+        self._publish("session_update", [session.document(self._hub.clock())], key=f"session:{session.session_id}")
+
+    def _tell_depth(self) -> None:
+        depth = sum(1 for _ in self.state.of_status(SessionStatus.WAITING))
+        self._publish("queue_depth_changed", {"queue_depth": depth}, key="queue")
+
+    def _tell_typing(self, session_id: str) -> None:
+        users: list[Json] = list(self._typing.get(session_id, {}))
+        self._publish("typing_indicator", {"sessionId": session_id, "users": users}, key=f"typing:{session_id}")
+
+    def _publish(self, type: str, data: Json, *, key: str | None = None) -> None:
+        self._hub.publish(self.channel, type, data, key=key)
+
+
+def _check(name: str, value: str, *, most: int = _NAME_LENGTH, least: int = 1) -> None:
+    if not isinstance(value, str) or not least <= len(value) <= most:
+        got = f"{len(value)}" if isinstance(value, str) else type(value).__name__
+        raise RequestError(ErrorCode.MALFORMED, f"{name}: expected {least} to {most} characters, got {got}", field=name)
+
+
+def _member(kind: type[_Word], value: str, name: str) -> _Word:
+    try:
+        return kind(value)
+    except ValueError:
+        raise RequestError(ErrorCode.MALFORMED, f"{name}: expected one of {', '.join(kind)}", field=name) from None
