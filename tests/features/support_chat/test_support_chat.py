@@ -158,7 +158,7 @@ async def test_nobody_gets_another_users_data(autojump_clock: Any) -> None:
         await client.send("request_queue_update")
         assert (await client.expect("queue_updated"))["data"]["waiting_sessions"] == []
         hub.support_chat.desk(user="ann").open_session("s2", customer="c")
-        await client.send("subscribe", {"channels": ["user_chat:ann"]})
+        await client.send("subscribe", {"channels": ["user_support_chat:ann"]})
         assert (await client.expect("error"))["data"]["code"] == "access.denied"
 
 

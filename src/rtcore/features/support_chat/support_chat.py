@@ -30,8 +30,8 @@ from rtcore.values.identity import Identity
 
 __all__ = ["SupportChat"]
 
-_OF_WORKSPACE: Final = "chat"
-_OF_USER: Final = "user_chat"
+_OF_WORKSPACE: Final = "support_chat"
+_OF_USER: Final = "user_support_chat"
 _ENDED_SHOWN: Final = 20
 
 
@@ -88,7 +88,7 @@ class SupportChat(Feature):
                     "request_queue_update": self._settings.queue_seconds,
                     "request_sessions_update": self._settings.sessions_seconds,
                 },
-                optional_channels=("user_chat:{user}", "chat:{workspace}"),
+                optional_channels=("user_support_chat:{user}", "support_chat:{workspace}"),
                 announces=False,
             )
         }
