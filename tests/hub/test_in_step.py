@@ -226,8 +226,8 @@ class PublishingFanOut:
     def __init__(self, hub: Hub, inner: Any) -> None:
         self.hub, self.inner, self.rounds = hub, inner, 0
 
-    def add(self, group: Any, data: bytes) -> None:
-        self.inner.add(group, data)
+    def add(self, group: Any, data: bytes) -> bool:
+        return bool(self.inner.add(group, data))
 
     def send(self) -> Any:
         failures = self.inner.send()

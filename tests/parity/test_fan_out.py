@@ -23,7 +23,7 @@ class Bench:
     def __init__(self, load_twin: LoadTwin) -> None:
         self.table = load_twin("socket_table").SocketTable()
         module = load_twin("fan_out")
-        self.fan_out = module.FanOut()
+        self.fan_out = module.FanOut(1 << 40)
         self.new_group = module.SlotGroup
         self.peers: dict[Any, socket.socket] = {}
 

@@ -20,7 +20,7 @@ Both = Callable[[str], tuple[ModuleType, ModuleType]]
 
 CONSTRUCTORS: dict[str, dict[str, Any]] = {
     "EventRing": {},
-    "FanOut": {},
+    "FanOut": {"write_bytes": 65536},
     "FilterProgram": {"conditions": (("type", ("in", ("text", "a"))),)},
     "FrameParser": {"maximum_message_bytes": 1000},
     "MessageDeflater": {"window_bits": 12, "level": 1},

@@ -27,6 +27,7 @@ FAMILIES = (
     "fan_out",
     "filter_program",
     "framing",
+    "json_text",
     "masking",
     "request_head",
     "socket_table",

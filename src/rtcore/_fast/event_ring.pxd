@@ -26,6 +26,10 @@ cdef class EventRing:
     cpdef list slice(self, int64_t start, int64_t stop)
     @cython.locals(slot=Py_ssize_t, capacity=Py_ssize_t)
     cpdef object evict_to(self, int64_t index)
+    @cython.locals(index=Py_ssize_t, dropped=double)
+    cpdef double keep(self, int64_t items, int64_t size, double timestamp) except? -1.0
+    @cython.locals(stop=Py_ssize_t, last=Py_ssize_t)
+    cpdef object evict_before(self, int64_t offset, int64_t index)
     @cython.locals(low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
     cpdef Py_ssize_t index_of_offset(self, int64_t offset) except -1
     @cython.locals(low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)

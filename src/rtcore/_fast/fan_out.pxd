@@ -35,6 +35,7 @@ cdef class FanOut:
     cdef list _groups
     cdef list _data
     cdef uint64_t _round
+    cdef Py_ssize_t _write_bytes
     cdef readonly long long bytes_sent
     cdef readonly long long writes
     # Grown as rounds need it, and kept.
@@ -47,6 +48,8 @@ cdef class FanOut:
 
     cpdef object add(self, SlotGroup group, bytes data)
     cpdef list send(self)
+    cdef bint _exceeds(self, SlotGroup group, Py_ssize_t size) noexcept
+    cdef void _count_bytes(self, SlotGroup group, Py_ssize_t size) noexcept
     cdef Py_ssize_t _send_alike(self, SlotGroup group, bytes data) except -1
     cdef Py_ssize_t _send_parts(self, list groups, list data) except -1
     cdef Py_ssize_t _gather(self, list groups, list data) except -1

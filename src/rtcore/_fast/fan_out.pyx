@@ -166,8 +166,8 @@ cdef class FanOut:
         self._failures = NULL
         self._parts_capacity = self._states_capacity = self._failures_capacity = 0
 
-    def __init__(self) -> None:
-        pass
+    def __init__(self, write_bytes: int) -> None:
+        self._write_bytes = write_bytes
 
     def __dealloc__(self):
         free(self._parts)
@@ -176,10 +176,41 @@ cdef class FanOut:
 
     cpdef object add(self, SlotGroup group, bytes data):
         """Have every socket of a group written to in this round; see `rtcore._pure.fan_out.FanOut.add`."""
+        cdef Py_ssize_t count
         if group is None or data is None:
             raise TypeError("a group and its bytes are needed")
+        count = len(self._groups)
+        if count == 1:  # nearly always the only one: then nobody has to know whose sockets it has
+            self._round = _next_round()
+            self._count_bytes(self._groups[0], PyBytes_GET_SIZE(<bytes> self._data[0]))
+        if count >= 1:
+            if self._exceeds(group, PyBytes_GET_SIZE(data)):
+                return False
+            self._count_bytes(group, PyBytes_GET_SIZE(data))
         self._groups.append(group)
         self._data.append(data)
+        return True
+
+    cdef bint _exceeds(self, SlotGroup group, Py_ssize_t size) noexcept:
+        """Whether a socket of the group that has a part in this round would be written too much with so many more."""
+        cdef Py_ssize_t place
+        cdef SlotState *state
+        for place in range(group._size):
+            state = group._states[place]
+            if state.round_number == self._round and state.last_part + size > self._write_bytes:
+                return True
+        return False
+
+    cdef void _count_bytes(self, SlotGroup group, Py_ssize_t size) noexcept:
+        """Note that each socket of the group is written so many more; `last_part` holds them until `_gather`."""
+        cdef Py_ssize_t place
+        cdef SlotState *state
+        for place in range(group._size):
+            state = group._states[place]
+            if state.round_number != self._round:
+                state.round_number = self._round
+                state.last_part = 0
+            state.last_part += size
 
     cpdef list send(self):
         """Write what was added, once to each socket; see `rtcore._pure.fan_out.FanOut.send`."""

@@ -6,7 +6,8 @@ cdef struct SlotState:
     # What a fan-out needs of a slot, in C, so that it can be read without the GIL.
     int descriptor
     long long bytes_sent
-    # Where the parts for this socket stand in the round of a FanOut: the round's number, the first part and the last.
+    # Where the parts for this socket stand in the round of a FanOut: the round's number, the first part and the last;
+    # while parts are still added, the last is how many bytes they have.
     uint64_t round_number
     Py_ssize_t first_part
     Py_ssize_t last_part

@@ -11,6 +11,7 @@ item. Slots double as they are needed and are given back when seven eighths stan
 
 from __future__ import annotations
 
+import math
 from array import array
 
 __all__ = ["EventRing"]
@@ -142,6 +143,38 @@ class EventRing:
         capacity = self._mask + 1
         if capacity > _SMALLEST and (self.head - self.first) * 8 <= capacity:
             self._resize(capacity // 2)
+
+    def keep(self, items: int, size: int, timestamp: float) -> float:
+        """
+        Drop the oldest items, until no more are held than these bounds allow.
+
+        Args:
+            items: Most of them.
+            size: Most bytes of all of them together.
+            timestamp: Earliest time of one of them, in seconds.
+
+        Returns:
+            The time of the newest item dropped; minus infinity if none was.
+        """
+        index = max(self.first, self.head - items)
+        while index < self.head and self._written - self._before[index & self._mask] > size:
+            index += 1
+        while index < self.head and self._times[index & self._mask] < timestamp:
+            index += 1
+        if index == self.first:
+            return -math.inf
+        dropped = self._times[(index - 1) & self._mask]
+        self.evict_to(index)
+        return dropped
+
+    def evict_before(self, offset: int, index: int) -> None:
+        """Drop every item whose offset is below `offset`, and its index below `index`."""
+        stop = self.first
+        last = min(index, self.head)
+        while stop < last and self._offsets[stop & self._mask] < offset:
+            stop += 1
+        if stop > self.first:
+            self.evict_to(stop)
 
     def index_of_offset(self, offset: int) -> int:
         """Index of the first item whose offset is at least `offset`; `head` if none is."""

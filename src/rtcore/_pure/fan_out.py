@@ -76,23 +76,34 @@ class SlotGroup:
 
 
 class FanOut:
-    """Gathers the parts of one round, and writes them."""
+    """
+    Gathers the parts of one round, and writes them.
 
-    __slots__ = ("_parts", "bytes_sent", "writes")
+    Args:
+        write_bytes: Most bytes that a socket is written in one round, where they are of more than one part.
+    """
+
+    __slots__ = ("_parts", "_pending", "_write_bytes", "bytes_sent", "writes")
 
     bytes_sent: int
     """Bytes that sockets took so far."""
     writes: int
     """Writes so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, write_bytes: int) -> None:
+        self._write_bytes = write_bytes
         self._parts: list[tuple[SlotGroup, bytes]] = []
+        self._pending: dict[SocketSlot, int] = {}
         self.bytes_sent = 0
         self.writes = 0
 
-    def add(self, group: SlotGroup, data: bytes) -> None:
+    def add(self, group: SlotGroup, data: bytes) -> bool:
         """
         Have every socket of a group written to in this round, after what was added for it before.
+
+        Returns:
+            Whether it will be. False, and nothing was added, if a socket that has another part in this round already
+            would be written more than `write_bytes` with this one: it has to wait for the next.
 
         Args:
             group: Must not change before `send` has returned.
@@ -103,7 +114,13 @@ class FanOut:
         """
         if not isinstance(group, SlotGroup) or type(data) is not bytes:
             raise TypeError("a group and its bytes are needed")
+        pending, size = self._pending, len(data)
+        if any(pending[slot] + size > self._write_bytes for slot in group.slots if slot in pending):
+            return False
+        for slot in group.slots:
+            pending[slot] = pending.get(slot, 0) + size
         self._parts.append((group, data))
+        return True
 
     def send(self) -> list[tuple[SocketSlot, bytes | memoryview, int]]:
         """
@@ -114,6 +131,7 @@ class FanOut:
             more room just now. Closed slots are passed over.
         """
         parts, self._parts = self._parts, []
+        self._pending.clear()
         wanted: dict[SocketSlot, list[bytes]] = {}
         for group, data in parts:
             for slot in group.slots:

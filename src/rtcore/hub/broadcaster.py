@@ -10,7 +10,8 @@ runs inside `publish`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import logging
+from collections.abc import Callable, Collection, Iterable
 from typing import cast
 
 import trio
@@ -26,7 +27,8 @@ __all__ = ["Broadcaster"]
 
 _BURST_EVENTS = 256  # joined, 256 small events fill one write of 64 KiB; longer bursts gain nothing
 _BURST_BYTES = 256 * 1024
-_SHARES = 8  # views that share the bytes of one write; few connections have something from more in one tick
+
+logger = logging.getLogger("rtcore.hub")
 
 
 class Broadcaster:
@@ -47,9 +49,10 @@ class Broadcaster:
         self._views: dict[View, None] = {}
         self._subscribers: dict[Subscriber, None] = {}
         self._windows: dict[View, Timer] = {}
-        self._fan_out = FanOut()
+        self._fan_out = FanOut(write_bytes)
         self._write_bytes = write_bytes
         self._parked = trio.lowlevel.ParkingLot()
+        self._asleep = False
         self._flushing = False
 
     @property
@@ -64,12 +67,16 @@ class Broadcaster:
 
     def appended(self, view: View, event: Event) -> None:
         """A view took an event: it is due now, or when its window closes."""
-        if view.window_full(event):
-            self._close_window(view)
+        if view.batch is None or view.window_full(event):
+            if view.batch is not None:
+                self._close_window(view)
+            else:
+                view.close_window()
+                self._views[view] = None
+                self._wake()
             if view.due - view.flushed >= _BURST_EVENTS or view.pending_bytes >= _BURST_BYTES:
                 self.flush()
         elif view not in self._windows:
-            assert view.batch is not None, "only a batching view has a window"
             deadline = trio.current_time() + view.batch.seconds
             self._windows[view] = self._timeouts.call_at(deadline, lambda: self._close_window(view))
 
@@ -79,7 +86,12 @@ class Broadcaster:
             timer.cancel()
         view.close_window()
         self._views[view] = None
-        self._parked.unpark()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._asleep:
+            self._asleep = False
+            self._parked.unpark()
 
     def mark(self, subscriber: Subscriber, *, wake: bool = True) -> None:
         """
@@ -90,7 +102,7 @@ class Broadcaster:
         """
         self._subscribers[subscriber] = None
         if wake:
-            self._parked.unpark()
+            self._wake()
 
     def unmark(self, subscriber: Subscriber) -> None:
         """A subscriber has nothing to flush any more, or has ended."""
@@ -114,44 +126,82 @@ class Broadcaster:
                 views, self._views = self._views, {}
                 subscribers, self._subscribers = self._subscribers, {}
                 for view in views:
-                    for apart in (view.singles, view.strays):
-                        subscribers.update((cursor.subscriber, None) for cursor in apart)
+                    if view.singles or view.strays:
+                        for apart in (view.singles, view.strays):
+                            subscribers.update((cursor.subscriber, None) for cursor in apart)
                 # These first: whoever has a message of its own must not be sent an event before it.
                 for subscriber in subscribers:
-                    subscriber.flush()
+                    try:
+                        subscriber.flush()
+                    except Exception as error:  # a fault of ours with one of them must not end the hub
+                        self._give_up([subscriber], error)
                 self._write_in_step(views)
-                for view in views:
-                    self._settle(view)
+                self._settle(views)
         finally:
             self._flushing = False
 
     def _write_in_step(self, views: Collection[View]) -> None:
-        """One write to each socket that keeps up, whatever the number of its views; longer slices take more rounds."""
+        """
+        One write to each socket that keeps up, whatever the number of its views.
+
+        What is more than one write for some socket takes more rounds: a view that shares sockets with others waits for
+        the next one, where it would make a write too long.
+        """
         # Looked for anew in each round: what is done about a socket that is full may publish on any of the views.
         while due := [view for view in views if view.flushed < view.due and len(view.in_step)]:
-            maximum_bytes = self._write_bytes // min(len(due), _SHARES)
-            slices = [view.next_slice(maximum_bytes) for view in due]  # all of them before any is handed over
-            for view, (data, _) in zip(due, slices, strict=True):
-                self._fan_out.add(view.in_step, data)
-            failures = self._fan_out.send()
-            for view, (_, stop) in zip(due, slices, strict=True):
-                self._counters.delivered += view.advance(stop)
-            for slot, rest, error in failures:
-                subscriber = cast("Subscriber | None", slot.owner)
-                if subscriber is not None:  # otherwise what was done about one before has ended it
-                    subscriber.cut_short(rest, error)
+            taken: list[tuple[View, int]] = []
+            faults: dict[View, Exception] = {}
+            for view in due:
+                try:
+                    data, stop = view.next_slice(self._write_bytes)
+                    if self._fan_out.add(view.in_step, data):
+                        taken.append((view, stop))
+                except Exception as error:  # dealt with when the round is over: until then no group may change
+                    faults[view] = error
+            self._send(taken)
+            if faults:
+                views = [view for view in views if view not in faults]
+                for view, error in faults.items():
+                    self._give_up([cursor.subscriber for cursor in view.cursors], error)
 
-    def _settle(self, view: View) -> None:
-        receivers = len(view.cursors) - len(view.behind)
+    def _send(self, taken: list[tuple[View, int]]) -> None:
+        """Write a round, of slices of these views up to these indices."""
+        failures = self._fan_out.send()
+        for view, stop in taken:
+            self._counters.delivered += view.advance(stop)
+        for slot, rest, number in failures:
+            subscriber = cast("Subscriber | None", slot.owner)
+            if subscriber is not None:  # otherwise what was done about one before has ended it
+                try:
+                    subscriber.cut_short(rest, number)
+                except Exception as error:  # as above
+                    self._give_up([subscriber], error)
+
+    def _settle(self, views: Collection[View]) -> None:
         now = self._clock()
-        for entry in view.settle(again=view in self._views):
-            self._counters.latency.observe(entry.event.type, now - entry.event.timestamp, receivers)
+        observe = self._counters.latency.observe
+        for view in views:
+            receivers = len(view.cursors) - len(view.behind)
+            for entry in view.settle(again=view in self._views):
+                event = entry.event
+                observe(event.type, now - event.timestamp, receivers)
+
+    def _give_up(self, subscribers: Iterable[Subscriber], error: Exception) -> None:
+        """What these are owed cannot be made or handed over, through a fault of ours: they end, and nobody else."""
+        logger.error("events could not be sent", exc_info=error)
+        for subscriber in list(subscribers):
+            self.unmark(subscriber)
+            try:
+                subscriber.undeliverable()
+            except Exception:
+                logger.exception("a subscriber could not be ended")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
         task_status.started()
         while True:
             if not (self._views or self._subscribers):
+                self._asleep = True
                 await self._parked.park()
             else:
                 await trio.lowlevel.checkpoint()

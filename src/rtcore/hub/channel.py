@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from attrs import define
 
@@ -16,13 +16,15 @@ from rtcore.hub.statistics import ChannelStatistics
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.view import View
 from rtcore.values.channels import Namespace
-from rtcore.values.events import Event
+from rtcore.values.events import Event, Json
 from rtcore.values.limits import Limits
 from rtcore.values.positions import FromPosition, LastEvents, Position, Since
 
 __all__ = ["Channel", "Spread"]
 
 ViewKey = tuple[Filter, Encoding | None, Batch | None]
+Group = tuple[Callable[[str, str, Json], bool] | None, list[View]]
+"""The views of one filter, and what tells whether an event passes it; None: all do."""
 
 
 @define
@@ -48,6 +50,7 @@ class Channel:
         self.namespace = namespace
         self.log = EventLog(_retention(namespace, limits), clock())
         self.views: dict[ViewKey, View] = {}
+        self._groups: list[Group] | None = []
         self._limits = limits
         self._clock = clock
 
@@ -87,26 +90,20 @@ class Channel:
         """
         entry = self.log.append(event)
         spread = Spread()
-        verdicts: dict[Filter, bool] = {}
-        for view in list(self.views.values()):  # a copy: an overflow may disconnect a subscriber, and with it its view
-            where = view.where
-            if where not in verdicts:
-                verdicts[where] = where.matches(event.type, event.channel, event.data)
-            if verdicts[where]:
-                self._append(view, entry, spread)
-                if view.cursors:  # an overflow may just have disconnected the last one
-                    appended(view, event)
+        groups = self._groups
+        if groups is None:
+            groups = self._groups = _grouped(self.views.values())
+        # Whoever changes the views meanwhile (an overflow may disconnect a subscriber) leaves these lists as they are.
+        for matches, views in groups:
+            if matches is None or matches(event.type, event.channel, event.data):
+                for view in views:
+                    view.append(entry)
+                    spread.matched += len(view.cursors)
+                    if view.behind:
+                        _queue(view, entry, spread)
+                    if view.cursors:  # an overflow may just have disconnected the last one
+                        appended(view, event)
         return spread
-
-    @staticmethod
-    def _append(view: View, entry: Entry, spread: Spread) -> None:
-        view.append(entry)
-        spread.matched += len(view.cursors)
-        for cursor in list(view.behind):
-            if cursor.subscriber.queue(cursor, entry):
-                spread.dropped += 1
-            else:
-                spread.queued += 1
 
     def attach(self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None) -> Subscribed:
         """Give a subscriber a cursor; what it asked of the past and what is live are one sequence."""
@@ -155,6 +152,7 @@ class Channel:
         cursor.subscriber.discard(cursor)
         if not view.cursors:
             self.views.pop((view.where, view.encoding, view.batch), None)
+            self._groups = None
 
     def move(self, cursor: Cursor, where: Filter, batch: Batch | None) -> Cursor:
         """
@@ -183,7 +181,25 @@ class Channel:
         view = self.views.get(key)
         if view is None:
             view = self.views[key] = View(self.name, self.log, where, encoding, batch, self._clock)
+            self._groups = None
         return view
+
+
+def _grouped(views: Iterable[View]) -> list[Group]:
+    """Views by their filter, so that each event is judged once by each distinct one, and none is hashed for it."""
+    by_filter: dict[Filter, list[View]] = {}
+    for view in views:
+        by_filter.setdefault(view.where, []).append(view)
+    return [(None if where.everything else where.matches, group) for where, group in by_filter.items()]
+
+
+def _queue(view: View, entry: Entry, spread: Spread) -> None:
+    """Let an event wait for those that are behind."""
+    for cursor in list(view.behind):
+        if cursor.subscriber.queue(cursor, entry):
+            spread.dropped += 1
+        else:
+            spread.queued += 1
 
 
 def _retention(namespace: Namespace, limits: Limits) -> Retention:

@@ -30,8 +30,9 @@ class Counters:
     """From publication to the write, by event type."""
     events_by_type: dict[str, int] = Factory(dict)
 
-    def count_type(self, event_type: str, maximum_types: int) -> None:
-        """Count an event by its type; types beyond `maximum_types` count as `other`."""
+    def count_published(self, event_type: str, maximum_types: int) -> None:
+        """Count an event, also by its type; types beyond `maximum_types` count as `other`."""
+        self.published += 1
         by_type = self.events_by_type
         if event_type not in by_type and len(by_type) >= maximum_types:
             event_type = "other"

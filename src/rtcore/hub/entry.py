@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attrs import define
@@ -25,13 +24,22 @@ class Entry:
     """
 
     event: Event
-    _frames: dict[Encoding, bytes] | None = None
+    # The first form by itself: most events are never asked for another, and a dictionary is 200 bytes.
+    _encoding: Encoding | None = None
+    _frame: bytes = b""
+    _others: dict[Encoding, bytes] | None = None
 
-    def frame(self, encoding: Encoding, make: Callable[[], bytes]) -> bytes:
-        """The wire form in an encoding; `make` is called when it is asked for the first time."""
-        if self._frames is None:
-            self._frames = {}
-        frame = self._frames.get(encoding)
+    def frame(self, encoding: Encoding) -> bytes:
+        """The wire form in an encoding; made when it is asked for the first time."""
+        if self._encoding is encoding:
+            return self._frame
+        if self._encoding is None:
+            self._frame = encoding.wire(encoding.text(self.event))
+            self._encoding = encoding
+            return self._frame
+        if self._others is None:
+            self._others = {}
+        frame = self._others.get(encoding)
         if frame is None:
-            frame = self._frames[encoding] = make()
+            frame = self._others[encoding] = encoding.wire(encoding.text(self.event))
         return frame

@@ -9,7 +9,7 @@ whether a request for the past was met in full.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 
 from attrs import frozen
 
@@ -27,6 +27,9 @@ from rtcore.values.positions import (
 )
 
 __all__ = ["EventLog", "Retention", "Start"]
+
+_MOST: Final = 2**62
+"""The ring counts in 64 bits; a bound beyond this is none."""
 
 
 @frozen(kw_only=True)
@@ -63,8 +66,12 @@ class EventLog:
 
     def __init__(self, retention: Retention, began: float = float("-inf")) -> None:
         self.epoch = new_epoch()
-        self.retention = retention
+        self.last_timestamp = began
+        """Time of the newest event ever appended, or when the epoch began if there was none; in Unix seconds."""
         self._ring = EventRing()
+        self._events = min(retention.events, _MOST)
+        self._seconds = retention.seconds
+        self._bytes = min(retention.bytes, _MOST)
         # Time of the newest event no longer held. Of what was before it began, the log cannot say that it was nothing.
         self._forgotten_until = began
 
@@ -83,11 +90,6 @@ class EventLog:
         """Encoded bytes held."""
         return self._ring.total_bytes
 
-    @property
-    def last_timestamp(self) -> float:
-        """Time of the newest event held, in Unix seconds; minus infinity when none is."""
-        return self._ring.timestamp_at(self._ring.head - 1) if len(self._ring) else self._forgotten_until
-
     def __len__(self) -> int:
         return len(self._ring)
 
@@ -98,20 +100,19 @@ class EventLog:
         Raises:
             ValueError: If its offset does not follow the newest one.
         """
-        if event.offset != self.newest + 1:
-            raise ValueError(f"offset {event.offset} does not follow {self.newest}")
         ring = self._ring
+        offset, timestamp = event.offset, event.timestamp
+        if offset != ring.head + 1:
+            raise ValueError(f"offset {offset} does not follow {ring.head}")
         entry = Entry(event)
-        ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
-        keep_from = max(ring.head - self.retention.events, ring.first)
-        while keep_from < ring.head and ring.bytes_between(keep_from, ring.head) > self.retention.bytes:
-            keep_from += 1
-        self._forget(max(keep_from, ring.index_of_time(event.timestamp - self.retention.seconds)))
+        ring.append(entry, offset, event.lane, len(event.body), timestamp)
+        self.last_timestamp = timestamp
+        self._forget(self._events, timestamp)
         return entry
 
     def expire(self, now: float) -> None:
         """Forget what is older than the retention allows at `now`, in Unix seconds."""
-        self._forget(self._ring.index_of_time(now - self.retention.seconds))
+        self._forget(_MOST, now)
 
     def events(self, start: int, stop: int) -> list[Event]:
         """Events with `start <= offset < stop`, as far as they are held, oldest first."""
@@ -149,7 +150,7 @@ class EventLog:
     def _held(self, offset: int) -> int:
         return min(max(offset, self.oldest), self.newest + 1)
 
-    def _forget(self, keep_from: int) -> None:
-        if keep_from > self._ring.first:
-            self._forgotten_until = self._ring.timestamp_at(keep_from - 1)
-            self._ring.evict_to(keep_from)
+    def _forget(self, events: int, now: float) -> None:
+        forgotten = self._ring.keep(events, self._bytes, now - self._seconds)
+        if forgotten > self._forgotten_until:
+            self._forgotten_until = forgotten

@@ -21,7 +21,7 @@ from rtcore.hub.channel_register import ChannelRegister
 from rtcore.hub.counters import Counters
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.hub.latency import LatencyHistogram
-from rtcore.hub.publication import check_publication, outcome_of
+from rtcore.hub.publication import check_publication, check_size, outcome_of
 from rtcore.hub.registry import FeatureRegistry
 from rtcore.hub.replay import read_history
 from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range, Subscribed
@@ -104,31 +104,18 @@ class Hub:
             HubClosed: If the hub has ended.
         """
         self._check_open()
-        there = self._find(channel)
-        check_publication(type, key, self.limits)
-        log = there.log
+        there = self._channels.get(channel) or self._new_channel(channel)
+        limits, log = self.limits, there.log
+        check_publication(type, key, limits)
         timestamp = max(self.clock(), log.last_timestamp)
         offset = log.newest + 1
-        event = Event(
-            channel=channel,
-            type=type,
-            data=data,
-            timestamp=timestamp,
-            offset=offset,
-            epoch=log.epoch,
-            lane=default_lane(type) if lane is None else lane,
-            key=key,
-            body=encode_event_body(channel, type, data, timestamp, offset, key),
-        )
-        if len(event.body) > self.limits.message_bytes:
-            raise RequestError(
-                ErrorCode.TOO_LARGE,
-                f"event of {len(event.body)} bytes exceeds message_bytes={self.limits.message_bytes}",
-                field="data",
-            )
+        body = encode_event_body(channel, type, data, timestamp, offset, key)
+        check_size(body, limits)
+        if lane is None:
+            lane = default_lane(type)
+        event = Event(channel, type, data, timestamp, offset, log.epoch, lane, key, body)
         self._channels.keep_for_publisher(there)  # only now: what is refused must leave nothing behind
-        self.counters.published += 1
-        self.counters.count_type(type, self.limits.event_types)
+        self.counters.count_published(type, limits.event_types)
         outcome = outcome_of(event, there.append(event, self.broadcaster.appended))
         for observe in self.registry.observers:
             observe(event)

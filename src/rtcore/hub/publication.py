@@ -9,8 +9,9 @@ from rtcore.hub.channel import Spread
 from rtcore.hub.results import PublishOutcome
 from rtcore.values.events import Event, check_event_type
 from rtcore.values.limits import Limits
+from rtcore.values.positions import Position
 
-__all__ = ["check_publication", "outcome_of"]
+__all__ = ["check_publication", "check_size", "outcome_of"]
 
 _KEY_LENGTH: Final = 255
 """Longest conflation key, in characters: as a channel name, an identifier that is held once an event."""
@@ -33,14 +34,23 @@ def check_publication(type: str, key: str | None, limits: Limits) -> None:
         )
 
 
+def check_size(body: bytes, limits: Limits) -> None:
+    """
+    Return if an event's text may be so long.
+
+    Raises:
+        RequestError: If it may not.
+    """
+    if len(body) > limits.message_bytes:
+        raise RequestError(
+            ErrorCode.TOO_LARGE,
+            f"event of {len(body)} bytes exceeds message_bytes={limits.message_bytes}",
+            field="data",
+        )
+
+
 def outcome_of(event: Event, spread: Spread) -> PublishOutcome:
     """What became of an event, for its publisher."""
-    return PublishOutcome(
-        channel=event.channel,
-        offset=event.offset,
-        position=event.position,
-        matched=spread.matched,
-        sent=spread.matched - spread.queued - spread.dropped,
-        queued=spread.queued,
-        dropped=spread.dropped,
-    )
+    offset, matched, queued, dropped = event.offset, spread.matched, spread.queued, spread.dropped
+    position = Position(event.epoch, offset, offset, offset)
+    return PublishOutcome(event.channel, offset, position, matched, matched - queued - dropped, queued, dropped)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from attrs import frozen
 
 from rtcore.values.events import Event, Lane
+from rtcore.values.hot import value
 from rtcore.values.positions import Position
 
 __all__ = ["Batch", "HistoryPage", "PublishOutcome", "Range", "Subscribed"]
 
 
-@frozen(kw_only=True)
+@value(unsafe_hash=True)
 class PublishOutcome:
     """
     What became of an event at the moment of its publication: `matched == sent + queued + dropped`, where `dropped`

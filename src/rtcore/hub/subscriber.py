@@ -149,6 +149,14 @@ class Subscriber(ABC):
         """
         raise AssertionError("only a subscriber with a socket is written to by the fan-out")
 
+    def undeliverable(self) -> None:
+        """
+        What it is owed could not be made or handed over, through a fault of ours: nothing more is, and it ends.
+
+        Nothing that would fail again is tried. The fault is in the log.
+        """
+        raise AssertionError("a subscriber that can end says how")
+
     @abstractmethod
     def overflowed(self) -> None:
         """A channel's rule is to disconnect it when it has no room left, and that is so: afterwards nothing waits."""

@@ -84,6 +84,10 @@ class Subscription(Subscriber):
             self.discard(cursor)
         self.close()
 
+    def undeliverable(self) -> None:
+        """End the iteration; what waits is left to who resumes from `positions`."""
+        self.close()
+
     def queue(self, cursor: Cursor, entry: Entry) -> int:
         """As for any subscriber; after the end nothing waits, since it would follow a gap."""
         if self._closed:

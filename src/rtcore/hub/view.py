@@ -76,7 +76,7 @@ class View:
         for entry in log.entries(log.oldest, log.newest + 1):
             event = entry.event
             if where.matches(event.type, event.channel, event.data):
-                self._append(entry)
+                self._ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
         self.due = self.flushed = self._settled = self._needed = self._ring.head
 
     @property
@@ -87,7 +87,7 @@ class View:
     @property
     def pending_bytes(self) -> int:
         """Encoded bytes appended since the last tick."""
-        return self._ring.bytes_between(max(self.flushed, self._ring.first), self._ring.head)
+        return self._ring.bytes_between(self.flushed, self._ring.head)
 
     def statistics(self) -> ViewStatistics:
         """A snapshot of who shares it and what it holds."""
@@ -105,16 +105,13 @@ class View:
 
     def append(self, entry: Entry) -> None:
         """Add an event that passes the filter. The caller says when it is due."""
-        self._append(entry)
-        self._ring.evict_to(min(self._ring.index_of_offset(self.log.oldest), self._needed))
+        event, ring = entry.event, self._ring
+        ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
+        ring.evict_before(self.log.oldest, self._needed)
 
     def hold_from(self, index: int) -> None:
         """Keep entries from `index` on until the tick is over: a cursor was set back to it."""
         self._needed = min(self._needed, index)
-
-    def _append(self, entry: Entry) -> None:
-        event = entry.event
-        self._ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
 
     def window_full(self, event: Event) -> bool:
         """Whether the window closes with this event: enough of them, or one that must not wait."""
@@ -140,8 +137,9 @@ class View:
         if not again:
             self._needed = self.flushed
         self._slices.clear()
-        for cursor in list(self.strays):
-            self.step_in(cursor)
+        if self.strays:
+            for cursor in list(self.strays):
+                self.step_in(cursor)
         return sent
 
     # Where its cursors stand
@@ -225,6 +223,8 @@ class View:
         stop = min(self._ring.stop_for_bytes(start, maximum_bytes), self.due)
         if self.batch is not None:
             stop = min(stop, start + self.batch.events)
+        elif stop - start == 1:
+            return self.frame(cast("Entry", self._ring.get(start))), stop
         data = self._slices.get((start, stop))
         if data is None:
             if len(self._slices) >= _SLICES_KEPT:
@@ -240,7 +240,7 @@ class View:
     def frame(self, entry: Entry) -> bytes:
         """The shared wire form of one entry."""
         assert self.encoding is not None, "a view for in-process subscribers has no wire form"
-        return entry.frame(self.encoding, lambda: self.wire(self.text(entry.event)))
+        return entry.frame(self.encoding)
 
     def text(self, event: Event, position: Position | None = None, conflated: int = 0) -> bytes:
         """The JSON text of an event's message in this view's encoding."""

@@ -14,7 +14,7 @@ from typing import Final, Protocol, cast
 
 from attrs import evolve, frozen
 
-from rtcore._fast import encode_message
+from rtcore._fast import encode_event_text, encode_message
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.protocol.json_codec import json_dumps, json_fragment, json_loads
 from rtcore.values.events import Event, Json, Lane, format_timestamp
@@ -175,21 +175,13 @@ def encode_event_body(channel: str, type: str, data: Json, timestamp: float, off
     Raises:
         RequestError: `request.malformed` if JSON cannot carry the data (field `data`) or the key (`data.key`).
     """
-    message: dict[str, Json] = {
-        "type": type,
-        "channel": channel,
-        "data": data,
-        "timestamp": format_timestamp(timestamp),
-        "offset": offset,
-    }
     if key is None:
-        return json_dumps(message, field="data")[:-1]
-    message["key"] = key
-    try:
-        return json_dumps(message, field="data")[:-1]
-    except RequestError:
-        json_dumps(key, field="data.key")  # raises if the key is to blame
-        raise
+        return encode_event_text(
+            channel, type, json_dumps(data, field="data", path="$.data"), timestamp, offset
+        )
+    shown = json_dumps(key, field="data.key")  # first, since whatever the data is, this is to blame
+    text = json_dumps(data, field="data", path="$.data")
+    return b"".join((encode_event_text(channel, type, text, timestamp, offset), b',"key":', shown))
 
 
 def encode_event(event: Event, position: Position | None = None, conflated: int = 0) -> bytes:

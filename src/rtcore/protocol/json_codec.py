@@ -13,23 +13,17 @@ and a whole number outside 64 bits is read as the nearest double, as a browser w
 from __future__ import annotations
 
 import math
-import re
-from array import array
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import Any, cast
 
 import orjson
 
+from rtcore._fast import holds_null, json_depth_exceeds
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.values.events import Json
 
 __all__ = ["json_depth_exceeds", "json_dumps", "json_fragment", "json_loads"]
 
-# The closing quote is optional and the repeats are possessive: text that ends inside a string costs one pass.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_STEPS = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")  # as signed bytes: one level down, one level up
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _PATH_LENGTH = 255  # of the path named in an error; keys in the data may be of any length
 
@@ -55,43 +49,31 @@ def json_loads(text: bytes, maximum_depth: int) -> Json:
         ) from error
 
 
-def json_depth_exceeds(text: bytes, maximum_depth: int) -> bool:
-    """
-    Whether a text is nested deeper than so many arrays and objects, be it JSON or not.
-
-    Nothing recurses, and the time is linear in the text. Nearly all messages have fewer brackets than levels allowed,
-    which two counts show.
-    """
-    if text.count(b"[") + text.count(b"{") <= maximum_depth:
-        return False
-    steps = array("b", _STRING.sub(b"", text).translate(_STEPS, _NOT_BRACKETS))
-    return max(accumulate(steps), default=0) > maximum_depth
-
-
 def json_fragment(text: bytes) -> object:
     """A value for `json_dumps` that stands for JSON text written before; taken as it is, not checked."""
     return orjson.Fragment(text)
 
 
-def json_dumps(value: object, *, field: str | None = None) -> bytes:
+def json_dumps(value: object, *, field: str | None = None, path: str = "$") -> bytes:
     """
     Write a value as compact JSON.
 
     Args:
         value: None, bool, str, finite numbers (whole ones of 64 bits); lists, tuples and dicts with str keys of these.
         field: Path of the value in the message that it is for, for the error.
+        path: How its own place is named where a part of it is to blame.
 
     Raises:
         RequestError: `request.malformed` if JSON cannot carry it.
     """
     try:
-        text = orjson.dumps(value, option=_OPTIONS)
+        text = orjson.dumps(value, None, _OPTIONS)
     except TypeError as error:  # orjson.JSONEncodeError is another name of it
         raise RequestError(ErrorCode.MALFORMED, f"not representable in JSON: {error}", field=field) from error
     # orjson writes NaN and the infinities as null, so only text with a null in it is worth a walk.
-    if b"null" in text:
-        for path in _not_finite(value):
-            problem = f"not representable in JSON: NaN or Infinity at ${path[:_PATH_LENGTH]}"
+    if holds_null(text):
+        for part in _not_finite(value):
+            problem = f"not representable in JSON: NaN or Infinity at {path}{part[:_PATH_LENGTH]}"
             raise RequestError(ErrorCode.MALFORMED, problem, field=field)
     return text
 

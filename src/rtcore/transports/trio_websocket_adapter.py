@@ -120,6 +120,10 @@ class _TrioWebSocketAdapter(Subscriber):
         self.counters.disconnected_slow += 1
         self.close(CloseCode.SLOW_CONSUMER, "slow consumer: no room left")
 
+    def undeliverable(self) -> None:
+        """Close, with nothing of what it is owed."""
+        self.close(CloseCode.INTERNAL_ERROR, "internal error")
+
     def send_message(self, message: bytes) -> None:
         """Queue a message of the session's own; dropped without a word once the connection is closing."""
         if self._closing is None:

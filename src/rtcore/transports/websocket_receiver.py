@@ -299,6 +299,17 @@ class WebSocketReceiver(WebSocketSender):
         self._fail(error)
         self._transport.wake()
 
+    def undeliverable(self) -> None:
+        """Close, with nothing of what it is owed."""
+        self._hub.detach(self)
+        self._traffic.errors += 1
+        try:
+            self.close(CloseCode.INTERNAL_ERROR, "internal error")
+            self._transport.wake()
+        except Exception:
+            self._lose("internal error")
+            raise
+
     def _fail(self, error: BaseException) -> None:
         self._traffic.errors += 1
         logger.error("connection %s: its handler failed", self._connection_id, exc_info=error)

@@ -9,8 +9,9 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
 
+from rtcore.values.hot import value
 from rtcore.values.positions import Position
 
 __all__ = [
@@ -116,9 +117,9 @@ def parse_timestamp(text: str) -> float:
     return moment.timestamp()
 
 
-@frozen(kw_only=True, eq=False)
+@value(eq=False)
 class Event:
-    """Something that happened, as published on a channel."""
+    """Something that happened, as published on a channel; all who are subscribed share it."""
 
     channel: str
     type: str

@@ -15,6 +15,8 @@ import secrets
 
 from attrs import frozen
 
+from rtcore.values.hot import value
+
 __all__ = [
     "FromOffset",
     "FromPosition",
@@ -39,7 +41,7 @@ def new_epoch() -> str:
     return secrets.token_hex(5)
 
 
-@frozen
+@value(unsafe_hash=True)
 class Position:
     """All events up to one offset per lane, within an epoch."""
 

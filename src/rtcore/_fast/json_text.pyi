@@ -1,0 +1,1 @@
+from rtcore._pure.json_text import *
