@@ -1,7 +1,7 @@
 # cython: language_level=3, auto_pickle=False
 """Passes over the bytes of JSON texts, compiled; see `rtcore._pure.json_text`."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport fabs, modf, rint
 from libc.stdint cimport int64_t, uint64_t
@@ -56,9 +56,13 @@ def json_depth_exceeds(text: bytes, maximum_depth: int) -> bool:
         raise TypeError(f"bytes are needed, not {type(text).__name__}")
     cdef const unsigned char *start = <const unsigned char *> PyBytes_AS_STRING(text)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
-    # No text has more levels than bytes; and a limit may be a number of any size.
-    cdef Py_ssize_t most = maximum_depth if -1 < maximum_depth < size else size if maximum_depth >= size else -1
-    return _opened(start, size) > most and _deeper(start, size, most) if most >= 0 else True
+    cdef Py_ssize_t most
+    if maximum_depth < 0:
+        return True
+    if maximum_depth >= size:  # no text has more levels than bytes; and a limit may be a number of any size
+        return False
+    most = maximum_depth
+    return _opened(start, size) > most and _deeper(start, size, most)
 
 
 def holds_null(text: bytes) -> bool:
@@ -159,7 +163,7 @@ def encode_event_text(channel: str, type: str, data: bytes, timestamp: float, of
     cdef char time[SECOND + 5]
     cdef bytes text
     cdef char *place
-    if not isinstance(data, bytes) or data.__class__ is not bytes:
+    if data is None or not PyBytes_CheckExact(data):
         raise TypeError(f"bytes are needed, not {data.__class__.__name__}")
     cdef const char *channel_start = _plain(channel, &channel_size)
     cdef const char *type_start = _plain(type, &type_size)

@@ -31,6 +31,8 @@ def json_depth_exceeds(text: bytes, maximum_depth: int) -> bool:
         TypeError: If it is not bytes.
     """
     _check_bytes(text)
+    if maximum_depth < 0:
+        return True
     if text.count(b"[") + text.count(b"{") <= maximum_depth:
         return False
     steps = array("b", _STRING.sub(b"", text).translate(_STEPS, _NOT_BRACKETS))

@@ -24,6 +24,7 @@ from rtcore.values.identity import Identity
 __all__ = ["AccessRules"]
 
 _DEFAULT: Final = Namespace()
+_SHARED: Final = Scope.SHARED
 
 
 class AccessRules:
@@ -66,8 +67,12 @@ class AccessRules:
 
     def can_publish(self, identity: Identity, channel: str) -> bool:
         """Whether `check_publish` returns."""
-        namespace = self._namespaces.get(namespace_of(channel), _DEFAULT)
-        return _in_scope(namespace.scope, identity, channel) and _has_role(namespace.publish_roles, identity)
+        # In one piece: it is asked for each event that a client publishes.
+        namespace = self._namespaces.get(channel.partition(":")[0], _DEFAULT)
+        roles = namespace.publish_roles
+        if roles is not None and roles.isdisjoint(identity.roles):
+            return False
+        return namespace.scope is _SHARED or _in_scope(namespace.scope, identity, channel)
 
 
 def _has_role(roles: frozenset[str] | None, identity: Identity) -> bool:

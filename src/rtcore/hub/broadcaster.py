@@ -161,8 +161,8 @@ class Broadcaster:
             self._send(taken)
             if faults:
                 views = [view for view in views if view not in faults]
-                for view, error in faults.items():
-                    self._give_up([cursor.subscriber for cursor in view.cursors], error)
+                for view, fault in faults.items():
+                    self._give_up([cursor.subscriber for cursor in view.cursors], fault)
 
     def _send(self, taken: list[tuple[View, int]]) -> None:
         """Write a round, of slices of these views up to these indices."""

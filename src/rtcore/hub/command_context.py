@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import define, frozen
+from attrs import define
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.cursor import Cursor
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
+from rtcore.values.hot import value
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position
@@ -17,7 +18,7 @@ from rtcore.values.positions import Position
 __all__ = ["CommandContext", "Reply", "told_position"]
 
 
-@frozen
+@value
 class Reply:
     """A message to the client; the request's id and the time are added by the session."""
 
@@ -27,7 +28,7 @@ class Reply:
     """Whether it is sent also when the request had no id: False where giving none means not wanting to hear."""
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)  # for each command; by position, which costs half
 class CommandContext:
     """One authenticated client, as the commands see it."""
 
@@ -35,6 +36,8 @@ class CommandContext:
     subscriber: Subscriber
     identity: Identity
     limits: Limits
+    asked: bool
+    """Whether the request had an id: a reply to one without is mostly not sent, and need not be made."""
 
     def cursor(self, channel: str, field: str) -> Cursor:
         """

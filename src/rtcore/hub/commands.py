@@ -51,6 +51,9 @@ def run_command(context: CommandContext, command: Command) -> Reply | Awaitable[
     return _HANDLERS[type(command)](context, command)
 
 
+_UNTOLD: Final = Reply("published", {}, unasked=False)
+
+
 def _publish(context: CommandContext, command: Publish) -> Reply | Awaitable[Reply]:
     hub, channel = context.hub, command.channel
     hub.access.check_publish(context.identity, channel, field="data.channel")
@@ -76,6 +79,8 @@ def _publish_now(context: CommandContext, command: Publish) -> Reply:
         if error.field == "data":  # the hub means the event's data, which stands within the command's
             error.field = "data.data"
         raise
+    if not context.asked:
+        return _UNTOLD
     data = {
         "channel": outcome.channel,
         "offset": outcome.offset,

@@ -249,13 +249,12 @@ class Session:
             self._refresh(command, message.id)
         else:
             assert identity is not None, "only auth and heartbeats come so far without one"
-            return self._answered(run_command(self._context(identity), command), message.id)
+            context = self._context(identity, asked=message.id is not None)
+            return self._answered(run_command(context, command), message.id)
         return None
 
-    def _context(self, identity: Identity) -> CommandContext:
-        return CommandContext(
-            hub=self._hub, subscriber=self._connection.subscriber, identity=identity, limits=self._limits
-        )
+    def _context(self, identity: Identity, *, asked: bool = True) -> CommandContext:
+        return CommandContext(self._hub, self._connection.subscriber, identity, self._limits, asked)
 
     def _answered(
         self, outcome: Reply | Awaitable[Reply], identifier: RequestId | None

@@ -30,6 +30,7 @@ from rtcore.protocol.command_fields import (
     within,
 )
 from rtcore.protocol.envelope import IncomingMessage
+from rtcore.protocol.usual_commands import decode_usual
 from rtcore.protocol.wire_fields import first_fault
 from rtcore.values.commands import (
     COMMANDS,
@@ -44,7 +45,7 @@ from rtcore.values.events import Json, Lane
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position
 
-__all__ = ["decode_command"]
+__all__ = ["decode_any", "decode_command"]
 
 Hook = Callable[[Any, Any], Any]  # Any: as cattrs types its hooks
 
@@ -67,6 +68,11 @@ def decode_command(message: IncomingMessage, limits: Limits) -> Command:
     Raises:
         RequestError: `request.unknown_type`, or what is wrong with its data, with the field.
     """
+    return decode_usual(message.type, message.data, limits) or decode_any(message, limits)
+
+
+def decode_any(message: IncomingMessage, limits: Limits) -> Command:
+    """As `decode_command`, the long way, which knows every form and every fault."""
     wanted = COMMANDS.get(message.type)
     if wanted is None:
         raise RequestError(ErrorCode.UNKNOWN_TYPE, "type: no such command", field="type")

@@ -26,6 +26,7 @@ from rtcore.values.positions import (
 )
 
 __all__ = [
+    "LANES",
     "NAME_SHOWN",
     "fault",
     "read_channel_name",
@@ -45,7 +46,8 @@ NAME_SHOWN: Final = 64
 
 _T = TypeVar("_T")
 _Number = TypeVar("_Number", int, float)
-_LANES: Final = {lane.name.lower(): lane for lane in Lane}
+LANES: Final = {lane.name.lower(): lane for lane in Lane}
+"""Lanes by their names on the wire."""
 
 
 def fault(message: str, code: ErrorCode = ErrorCode.MALFORMED, field: str = "") -> NoReturn:
@@ -81,7 +83,7 @@ def read_number(value: object, _: object = None) -> float:
 
 def read_lane(value: object, _: object = None) -> Lane:
     """A lane by its name."""
-    lane = _LANES.get(read_text(value))
+    lane = LANES.get(read_text(value))
     return fault("expected high, normal or low") if lane is None else lane
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol, cast
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from rtcore._fast import encode_event_text, encode_message
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.protocol.json_codec import json_dumps, json_fragment, json_loads
 from rtcore.values.events import Event, Json, Lane, format_timestamp
+from rtcore.values.hot import value
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position
 
@@ -49,7 +50,7 @@ REQUEST_ID_LENGTH: Final = 128
 _INTEGER_BITS = 64
 
 
-@frozen(kw_only=True)
+@value
 class IncomingMessage:
     """One message from a client, its data not yet looked at."""
 
@@ -95,6 +96,8 @@ def decode_object(text: bytes, limits: Limits) -> dict[str, Json]:
 def request_id(message: Mapping[str, Json]) -> RequestId | None:
     """The `id` that a reply to this message carries; None where there is none or it is not acceptable."""
     given = message.get("id")
+    if given is None:
+        return None
     if isinstance(given, str):
         return given if len(given) <= REQUEST_ID_LENGTH else None
     if isinstance(given, int) and not isinstance(given, bool):
@@ -122,7 +125,7 @@ def decode_envelope(message: Mapping[str, Json], limits: Limits) -> IncomingMess
     identifier = request_id(message)
     if identifier is None and message.get("id") is not None:
         raise _malformed("id", f"expected text of up to {REQUEST_ID_LENGTH} characters or a whole number of 64 bits")
-    return IncomingMessage(type=name, data=data, id=identifier)
+    return IncomingMessage(name, data, identifier)
 
 
 def encode_reply(

@@ -9,12 +9,21 @@ from typing import Any, Final
 
 from attrs import evolve, field, fields, frozen, validators
 
-__all__ = ["CHANNEL_NAME_LENGTH", "Namespace", "Overflow", "Scope", "check_channel_name", "namespace_of"]
+__all__ = [
+    "CHANNEL_NAME_LENGTH",
+    "Namespace",
+    "Overflow",
+    "Scope",
+    "check_channel_name",
+    "is_channel_name",
+    "namespace_of",
+]
 
 CHANNEL_NAME_LENGTH: Final = 255
 """Longest channel name, in characters (all ASCII, so bytes too)."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", re.ASCII)
+_matches = _NAME.fullmatch
 
 
 def check_channel_name(name: str) -> str:
@@ -28,9 +37,14 @@ def check_channel_name(name: str) -> str:
     """
     if len(name) > CHANNEL_NAME_LENGTH:
         raise ValueError(f"channel name of {len(name)} characters exceeds the limit of {CHANNEL_NAME_LENGTH}")
-    if not _NAME.fullmatch(name):
+    if not _matches(name):
         raise ValueError("channel name must be letters, digits, '_', '.', ':' or '-', and begin with a letter or digit")
     return name
+
+
+def is_channel_name(name: str) -> bool:
+    """Whether `check_channel_name` accepts it."""
+    return len(name) <= CHANNEL_NAME_LENGTH and _matches(name) is not None
 
 
 def namespace_of(channel: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final, NewType
 from attrs import field, frozen
 
 from rtcore.values.events import Json, Lane
+from rtcore.values.hot import value
 from rtcore.values.positions import FromPosition, Position, Since
 
 __all__ = [
@@ -79,7 +80,7 @@ class Refresh:
     token: str = field(repr=False)
 
 
-@frozen(kw_only=True)
+@value
 class Subscribe:
     """Be sent the events of some channels; for a channel subscribed already, with these options from now on."""
 
@@ -90,7 +91,7 @@ class Subscribe:
     batch: BatchRequest | None = None
 
 
-@frozen(kw_only=True)
+@value
 class Unsubscribe:
     """No longer be sent the events of some channels."""
 
@@ -106,7 +107,7 @@ class SetFilters:
     """None: all."""
 
 
-@frozen(kw_only=True)
+@value
 class Publish:
     """Put an event on a channel."""
 

@@ -2,8 +2,8 @@
 A stranger's message: JSON, envelope, command, filter.
 
 Promised: nothing is raised but `RequestError`; the error can be written and is short, whatever was sent; twins say the
-same; nothing nested deeper than the limit is read; a position, a filter and an event's data survive being written and
-read again; and a filter that was taken never raises.
+same, and so do the two ways to read a command; nothing nested deeper than the limit is read; a position, a filter and
+an event's data survive being written and read again; and a filter that was taken never raises.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from attrs import astuple, frozen
 from rtcore.errors import RequestError
 from rtcore.hub.filters import compile_filter
 from rtcore.values.commands import Publish, SetFilters, Subscribe
-from rtcore.values.events import Event
+from rtcore.values.events import Event, check_event_type
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position
 from tests.fuzz.reading import Reader
@@ -63,6 +63,10 @@ def check(data: bytes, stacks: Sequence[Stack]) -> None:
         assert one == other, "twins disagree"
     if told[0].message is not None:
         _check_message(text, told[0].message, limits)
+    if told[0].command is not None:
+        for stack in stacks:
+            message = stack.envelope.decode_message(text, limits)
+            assert told[0].command == stack.command_codec.decode_any(message, limits), "the short way reads another"
     _check_command(stacks, told[0].command, limits)
 
 
@@ -106,10 +110,19 @@ def _check_command(stacks: Sequence[Stack], command: object, limits: Limits) -> 
     if isinstance(command, Subscribe) and command.since is not None:
         for position in command.since.positions.values():
             assert Position.parse(str(position)) == position
-    if isinstance(command, Publish):
+    if isinstance(command, Publish) and _is_event_type(command.type, limits):
         texts = {_write_event(stack, command) for stack in stacks}
         assert len(texts) == 1, "twins write another event"
         assert json.loads(texts.pop())["data"] == command.data
+
+
+def _is_event_type(name: str, limits: Limits) -> bool:
+    """What the hub asks before it writes an event."""
+    try:
+        check_event_type(name, limits.type_length)
+    except ValueError:
+        return False
+    return True
 
 
 def _write_event(stack: Stack, command: Publish) -> bytes:
