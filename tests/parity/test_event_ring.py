@@ -262,3 +262,43 @@ def test_twins_agree_with_the_model_on_random_histories(load_both: Both, seed: i
         expected = model.observe(*question)
         assert observe(rings[0], *question) == expected
         assert observe(rings[1], *question) == expected
+
+
+def test_keeping_drops_what_any_bound_does_not_allow(module: ModuleType) -> None:
+    ring = filled(module, 10)
+    assert ring.keep(10, 100, 0.5) == float("-inf")
+    assert (ring.keep(8, 100, 0.0), ring.first) == (1.0, 2)
+    assert (ring.keep(8, 65, 0.0), ring.first) == (2.0, 4)
+    assert (ring.keep(8, 65, 3.1), ring.first) == (3.0, 6)
+    assert (ring.keep(0, 65, 0.0), ring.first, len(ring)) == (5.0, 10, 0)
+    assert (ring.keep(0, 0, 9.0), ring.first) == (float("-inf"), 10)
+
+
+def test_evicting_before_an_offset_leaves_what_is_still_needed(module: ModuleType) -> None:
+    ring = filled(module, 10)
+    ring.evict_before(31, 100)
+    assert ring.first == 3
+    ring.evict_before(91, 5)
+    assert ring.first == 5
+    ring.evict_before(10, 100)
+    assert ring.first == 5
+    ring.evict_before(1000, 1000)
+    assert (ring.first, len(ring)) == (10, 0)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_keeping_is_what_three_searches_would_do(module: ModuleType, seed: int) -> None:
+    """Against the bounds one by one, with sizes and times of any kind."""
+    choice = random.Random(seed)
+    ring = module.EventRing()
+    time = 0.0
+    for offset in range(1, 300):
+        time += choice.choice([0.0, 0.0, 0.5, 3.0])
+        ring.append(offset, offset, 0, choice.choice([0, 1, 50]), time)
+        items, size, earliest = choice.randrange(12), choice.randrange(200), time - choice.randrange(20)
+        expected = max(ring.first, ring.head - items, ring.index_of_time(earliest))
+        while ring.bytes_between(expected, ring.head) > size:
+            expected += 1
+        newest = ring.timestamp_at(expected - 1) if expected > ring.first else float("-inf")
+        assert ring.keep(items, size, earliest) == newest
+        assert ring.first == expected

@@ -175,6 +175,26 @@ def test_each_slot_counts_what_it_took_of_both_ways_to_write(bench: Bench, parts
     assert free.bytes_sent > 5, "told also when it is over"
 
 
+@pytest.mark.parametrize("write_bytes", [0, 10, 11])
+def test_a_socket_with_another_part_is_not_written_more_than_the_bound(
+    bench: Bench, load_twin: LoadTwin, write_bytes: int
+) -> None:
+    """However many views have something for a connection, one write stays bounded; others do not wait for it."""
+    fan_out = load_twin("fan_out").FanOut(write_bytes)
+    a, b, c = (bench.slot() for _ in range(3))
+    assert fan_out.add(bench.group([a]), b"x" * 100), "alone it may be of any length"
+    assert not fan_out.add(bench.group([b, a]), b"1")
+    assert fan_out.add(bench.group([b]), b"22222")
+    assert fan_out.add(bench.group([c]), b"333333")
+    assert fan_out.add(bench.group([b, c]), b"4444") is (write_bytes >= 10)
+    assert fan_out.add(bench.group([b]), b"55") is (write_bytes >= 11)
+    assert fan_out.send() == []
+    assert bench.got(a) == b"x" * 100
+    assert bench.got(c) == b"333333" + (b"4444" if write_bytes >= 10 else b"")
+    assert fan_out.add(bench.group([b, a]), b"1"), "a new round knows nothing of the last"
+    assert fan_out.send() == []
+
+
 def test_removing_moves_the_last_member_into_the_place(bench: Bench) -> None:
     slots = [bench.slot() for _ in range(4)]
     group = bench.new_group()
@@ -198,6 +218,28 @@ def test_arguments_of_other_types_are_refused(bench: Bench) -> None:
         bench.fan_out.add(group, "text")
     with pytest.raises(TypeError):
         bench.fan_out.add(None, b"x")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_twins_take_and_refuse_the_same_parts(load_twin: LoadTwin, seed: int) -> None:
+    """Against arithmetic: the bytes of the parts of a socket, with the bound wherever there is a second part."""
+    choice = random.Random(seed)
+    bench = Bench(load_twin)
+    fan_out = load_twin("fan_out").FanOut(50)
+    slots = [bench.slot() for _ in range(6)]
+    groups = [(bench.group(some), some) for some in (choice.sample(slots, choice.randrange(4)) for _ in range(10))]
+    for _ in range(100):
+        pending: dict[Any, int] = {}
+        for _ in range(choice.randrange(6)):
+            group, some = choice.choice(groups)
+            size = choice.randrange(1, 60)
+            fits = all(pending[slot] + size <= 50 for slot in some if slot in pending)
+            assert fan_out.add(group, b"x" * size) is fits
+            if fits:
+                pending |= {slot: pending.get(slot, 0) + size for slot in some}
+        assert fan_out.send() == []
+        assert {slot: len(bench.got(slot)) for slot in pending} == pending
+    bench.close()
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import resource
 import select
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +17,11 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="epoll is Linux's")
 
 LoadTwin = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def module(load_twin: LoadTwin) -> ModuleType:
+    return load_twin("socket_table")
 
 
 class Owner:
@@ -308,3 +314,53 @@ def test_random_lives_of_many_sockets(table: Any, seed: int) -> None:
         if choice.random() < 0.3:
             table.poll()
     assert len(table) == len(alive)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_all_that_wait_are_accepted_with_their_addresses(module: ModuleType, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.bind((host, 0))
+        listening.listen()
+        listening.setblocking(False)
+        assert module.accept_all(listening.fileno(), 10) == []
+        peers = [socket.create_connection(listening.getsockname()[:2]) for _ in range(5)]
+        accepted = module.accept_all(listening.fileno(), 3) + module.accept_all(listening.fileno(), 3)
+        assert [client for _, *client in accepted] == [list(peer.getsockname()[:2]) for peer in peers]
+        assert len({id(address) for _, address, _ in accepted}) == 1, "a thousand of one address hold it once"
+        for (number, _, _), peer in zip(accepted, peers, strict=True):
+            assert not os.get_blocking(number)
+            assert not os.get_inheritable(number)
+            with socket.socket(fileno=number) as ours, peer:
+                ours.send(b"hello")
+                assert peer.recv(10) == b"hello"
+
+
+def test_a_socket_that_cannot_accept_raises(module: ModuleType) -> None:
+    with socket.socket() as idle, pytest.raises(OSError) as caught:  # noqa: PT011  # the number is looked at
+        module.accept_all(idle.fileno(), 1)
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_what_was_accepted_before_the_system_refused_is_not_lost(module: ModuleType) -> None:
+    """Out of descriptors in the middle: those that came before are served, and the next call says why no more are."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.setblocking(False)
+        peers = [socket.create_connection(listening.getsockname()) for _ in range(3)]
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 2, hard))
+        try:
+            accepted = module.accept_all(listening.fileno(), 10)
+            with pytest.raises(OSError, match="Too many open files"):
+                module.accept_all(listening.fileno(), 10)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert len(accepted) == 2
+        for number, _, _ in accepted + module.accept_all(listening.fileno(), 10):
+            os.close(number)
+        for peer in peers:
+            peer.close()

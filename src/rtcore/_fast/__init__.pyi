@@ -24,6 +24,7 @@ from rtcore._pure.socket_table import AVAILABLE as AVAILABLE
 from rtcore._pure.socket_table import SlotOwner as SlotOwner
 from rtcore._pure.socket_table import SocketSlot as SocketSlot
 from rtcore._pure.socket_table import SocketTable as SocketTable
+from rtcore._pure.socket_table import accept_all as accept_all
 from rtcore._pure.token_bucket import TokenBucket as TokenBucket
 from rtcore._pure.utf8 import Utf8Validator as Utf8Validator
 from rtcore._pure.utf8 import is_utf8 as is_utf8

@@ -5,20 +5,26 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.errno cimport EAGAIN, EBADF, EINTR, errno
+from libc.errno cimport EAGAIN, EBADF, ECONNABORTED, EINTR, errno
 from libc.stdint cimport uint32_t, uint64_t
 
 import os
 
-from rtcore._pure.socket_table import SlotOwner
+import sys
 
-__all__ = ["AVAILABLE", "SlotOwner", "SocketSlot", "SocketTable"]
+from rtcore._pure.socket_table import SlotOwner
+from rtcore._pure.socket_table import accept_all as portable_accept_all
+
+__all__ = ["AVAILABLE", "SlotOwner", "SocketSlot", "SocketTable", "accept_all"]
 
 cdef extern from *:
     """
     #include <errno.h>
     #if defined(__linux__)
+    #include <arpa/inet.h>
     #include <fcntl.h>
+    #include <netdb.h>
+    #include <netinet/in.h>
     #include <sys/epoll.h>
     #include <sys/socket.h>
     #include <unistd.h>
@@ -27,6 +33,24 @@ cdef extern from *:
         int flags = fcntl(descriptor, F_GETFL, 0);
         if (flags < 0) return -1;
         return flags & O_NONBLOCK ? 0 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+    }
+    /* Accept one; its number, or -1. The address as text, with the zone of an IPv6 one, and the port. */
+    static int rtcore_accept(int listening, char *host, size_t size, int *port) {
+        struct sockaddr_storage address;
+        socklen_t length = sizeof(address);
+        int number = accept4(listening, (struct sockaddr *) &address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        host[0] = 0;
+        *port = 0;
+        if (number < 0) return -1;
+        if (address.ss_family == AF_INET) {
+            struct sockaddr_in *in = (struct sockaddr_in *) &address;
+            inet_ntop(AF_INET, &in->sin_addr, host, size);
+            *port = ntohs(in->sin_port);
+        } else if (address.ss_family == AF_INET6) {
+            getnameinfo((struct sockaddr *) &address, length, host, size, NULL, 0, NI_NUMERICHOST);
+            *port = ntohs(((struct sockaddr_in6 *) &address)->sin6_port);
+        }
+        return number;
     }
     #else
     /* So that the module can be built everywhere: AVAILABLE says that nothing of this works here. */
@@ -52,6 +76,7 @@ cdef extern from *:
     static int shutdown(int fd, int how) { errno = ENOSYS; return -1; }
     static int close(int fd) { errno = ENOSYS; return -1; }
     static int rtcore_set_nonblocking(int descriptor) { errno = ENOSYS; return -1; }
+    static int rtcore_accept(int listening, char *host, size_t size, int *port) { errno = ENOSYS; return -1; }
     #endif
     """
     const int RTCORE_EPOLL
@@ -77,16 +102,45 @@ cdef extern from *:
     int c_shutdown "shutdown"(int fd, int how) nogil
     int c_close "close"(int fd) nogil
     int rtcore_set_nonblocking(int descriptor) nogil
+    int rtcore_accept(int listening, char *host, size_t size, int *port) nogil
 
 AVAILABLE = bool(RTCORE_EPOLL)
 
 cdef enum:
     RECEIVE_BYTES = 65536
     EVENTS = 256
+    HOST_BYTES = 128  # an IPv6 address has 45 characters, the name of a zone 15
 
 
 cdef object _system_error(int number):
     return OSError(number, os.strerror(number))
+
+
+def accept_all(listening: int, maximum: int) -> list[tuple[int, str, int]]:
+    """Accept what waits on a listening socket; see `rtcore._pure.socket_table.accept_all`."""
+    cdef char host[HOST_BYTES]
+    cdef int port = 0
+    cdef int descriptor = listening
+    cdef int number
+    cdef Py_ssize_t most = maximum
+    cdef list accepted = []
+    if not RTCORE_EPOLL:
+        return portable_accept_all(listening, maximum)
+    while len(accepted) < most:
+        number = rtcore_accept(descriptor, host, sizeof(host), &port)
+        if number >= 0:
+            try:
+                accepted.append((number, sys.intern(host.decode()), port))
+            except BaseException:
+                c_close(number)
+                raise
+        elif errno == EINTR or errno == ECONNABORTED:
+            continue
+        elif errno == EAGAIN or accepted:
+            break
+        else:
+            raise _system_error(errno)
+    return accepted
 
 
 @cython.final

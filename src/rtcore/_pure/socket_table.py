@@ -17,9 +17,10 @@ import errno
 import os
 import select
 import socket
+import sys
 from typing import Any, Protocol
 
-__all__ = ["AVAILABLE", "SlotOwner", "SocketSlot", "SocketTable"]
+__all__ = ["AVAILABLE", "SlotOwner", "SocketSlot", "SocketTable", "accept_all"]
 
 AVAILABLE = hasattr(select, "epoll")
 """Whether this system has epoll."""
@@ -28,6 +29,43 @@ _RECEIVE_BYTES = 64 * 1024
 """Most bytes of one read: what one client may have handled before all others have their turn."""
 _EVENTS = 256
 """Most sockets served by one `poll`."""
+
+
+def accept_all(listening: int, maximum: int) -> list[tuple[int, str, int]]:
+    """
+    Accept what waits on a listening socket.
+
+    Args:
+        listening: Its number; it does not block.
+        maximum: Most connections at once.
+
+    Returns:
+        For each its number, which is the caller's and does not block, and the peer's address and port. Fewer than
+        `maximum`: no more wait.
+
+    Raises:
+        OSError: If the system refuses before there is one; what refuses after the first is left to the next call.
+    """
+    accepted: list[tuple[int, str, int]] = []
+    borrowed = socket.socket(fileno=listening)  # not a copy: there may be no descriptor left
+    try:
+        while len(accepted) < maximum:
+            try:
+                connected, address = borrowed.accept()
+            except BlockingIOError:
+                break
+            except ConnectionAbortedError:  # the peer was gone before
+                continue
+            except OSError:
+                if accepted:
+                    break
+                raise
+            connected.setblocking(False)
+            # Interned: a thousand connections of one address hold it once.
+            accepted.append((connected.detach(), sys.intern(str(address[0])), int(address[1])))
+    finally:
+        borrowed.detach()
+    return accepted
 
 
 class SlotOwner(Protocol):

@@ -158,15 +158,19 @@ class Broadcaster:
                         taken.append((view, stop))
                 except Exception as error:  # dealt with when the round is over: until then no group may change
                     faults[view] = error
-            self._send(taken)
+            self._send(taken, faults)
             if faults:
                 views = [view for view in views if view not in faults]
                 for view, fault in faults.items():
                     self._give_up([cursor.subscriber for cursor in view.cursors], fault)
 
-    def _send(self, taken: list[tuple[View, int]]) -> None:
+    def _send(self, taken: list[tuple[View, int]], faults: dict[View, Exception]) -> None:
         """Write a round, of slices of these views up to these indices."""
-        failures = self._fan_out.send()
+        try:
+            failures = self._fan_out.send()
+        except Exception as error:  # nobody knows what left
+            faults.update((view, error) for view, _ in taken)
+            return
         for view, stop in taken:
             self._counters.delivered += view.advance(stop)
         for slot, rest, number in failures:

@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from rtcore.hub.command_context import Reply
 from rtcore.hub.command_rules import CommandRule
+from rtcore.values.hot import value
 from rtcore.values.identity import Identity
 
 __all__ = ["RTCORE", "Dialect", "Greeting"]
@@ -23,7 +24,7 @@ __all__ = ["RTCORE", "Dialect", "Greeting"]
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@frozen(kw_only=True)
+@value
 class Greeting:
     """What is known when a client connects."""
 

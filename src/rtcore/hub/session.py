@@ -65,6 +65,8 @@ _LIMITS_TOLD: Final = (
     "batch_seconds_maximum",
     "filter_fields",
     "filter_values",
+    "filter_patterns",
+    "filter_search_length",
     "authentication_seconds",
     "idle_seconds",
 )
@@ -170,7 +172,7 @@ class Session:
             "limits": json_fragment(_limits_told(self._limits)),
         }
         greeting = self._dialect.greet(
-            Greeting(connection_id=self._connection.connection_id, identity=self.identity, data=data)
+            Greeting(self._connection.connection_id, self.identity, data)
         )
         if greeting is not None:
             self._send(greeting)

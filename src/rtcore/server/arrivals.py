@@ -149,7 +149,7 @@ class _Arrival:
     @property
     def peer(self) -> Peer:
         """Who is at the other end."""
-        return Peer(client=self._client, secure=False)
+        return Peer(self._client, False)
 
     def data_received(self, data: bytes) -> None:
         """The next bytes of its head."""

@@ -8,7 +8,6 @@ first byte. What goes wrong with one stays with it.
 from __future__ import annotations
 
 import logging
-import secrets
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -22,6 +21,7 @@ from rtcore.hub.encoding import frame_encoding
 from rtcore.hub.hub import Hub
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.server.admission import ConnectionPool
+from rtcore.server.connection_names import ConnectionNames
 from rtcore.server.draining import Drain
 from rtcore.server.hooks import Presence
 from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
@@ -84,6 +84,7 @@ class Connections:
         self._drain = drain
         self._app = app
         self._bridge = bridge
+        self._names = ConnectionNames()
 
     def accept(
         self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
@@ -205,7 +206,7 @@ class Connections:
             transport,
             ConnectionState(maximum_message_bytes=limits.message_bytes, compression=accepted.compression),
             frame_encoding(accepted.compression, profile.event_names),
-            connection_id=secrets.token_hex(8),
+            connection_id=self._names.take(),
             limits=limits,
             traffic=self._traffic,
             opening=accepted.response,

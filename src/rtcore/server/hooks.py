@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -15,6 +15,8 @@ from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 
 __all__ = ["CONNECTIONS_CHANNEL", "ConnectionHooks", "ConnectionInfo", "Presence"]
+
+logger = logging.getLogger("rtcore.server")
 
 CONNECTIONS_CHANNEL: Final = "connections"
 """Where `connection.connected` and `connection.disconnected` are published."""
@@ -80,8 +82,10 @@ class Presence:
         if identity is not None and not identity.anonymous:
             data["user_id"] = identity.user
         # At the very end, or with the hub full of channels, there is nobody to tell; the connection is not to blame.
-        with suppress(HubClosed, RequestError):
+        try:
             self._hub.publish(CONNECTIONS_CHANNEL, type, data)
+        except (HubClosed, RequestError) as error:
+            logger.debug("%s of %s is told to nobody: %s", type, connection.connection_id, error)
 
 
 def _info(connection: WebSocketConnection) -> ConnectionInfo:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import trio
-from attrs import define, frozen
+from attrs import define
+
+from rtcore.values.hot import value
 
 __all__ = ["Incoming", "Peer"]
 
 
-@frozen(kw_only=True)
+@value
 class Peer:
     """The other end of a connection, as far as the system knows."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import sys
 from collections.abc import Callable
 from typing import Final
 
 import trio
 
+from rtcore._fast import accept_all
 from rtcore.errors import ServerError
 
 __all__ = ["accept_connections", "open_listeners"]
@@ -44,28 +44,24 @@ async def open_listeners(host: str, port: int, backlog: int) -> list[trio.Socket
 
 
 async def accept_connections(
-    listener: trio.SocketListener, accepted: Callable[[socket.socket, tuple[str, int]], None]
+    listener: trio.SocketListener, accepted: Callable[[int, tuple[str, int]], None]
 ) -> None:
     """
-    Hand over each connection, as a plain socket with the peer's address, until cancelled; then the listener is closed.
+    Hand over each connection, its descriptor with the peer's address, until cancelled; then the listener is closed.
 
     They are taken in batches: a wait costs more than an `accept`.
 
     Args:
         listener: Owned from now on.
-        accepted: Takes the socket; must not block.
+        accepted: Takes a descriptor, which does not block; must not block either.
     """
     log_from = trio.current_time()
     with _plain(listener.socket) as listening:
         while True:
             await trio.lowlevel.wait_readable(listening)
             try:
-                for _ in range(_BATCH):
-                    connected, address = listening.accept()
-                    # Interned: a thousand connections of one address hold it once.
-                    accepted(connected, (sys.intern(str(address[0])), int(address[1])))
-            except BlockingIOError:
-                continue
+                for descriptor, host, port in accept_all(listening.fileno(), _BATCH):
+                    accepted(descriptor, (host, port))
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     if trio.current_time() >= log_from:

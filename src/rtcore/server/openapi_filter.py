@@ -21,14 +21,11 @@ def filter_schema(limits: Limits) -> Schema:
     """Conditions by field, all of which must hold."""
     text: Schema = {"type": "string", "maxLength": limits.filter_text_length}
     scalar: Schema = {"anyOf": [text, {"type": ["number", "boolean", "null"]}]}
-    event_type: Schema = {
-        "type": "string",
-        "maxLength": limits.type_length,
-        "description": "`*`: any run of characters.",
-    }
-    channel: Schema = {"type": "string", "maxLength": CHANNEL_NAME_LENGTH}
+    event_type = _pattern(limits.type_length, limits)
+    channel = _pattern(CHANNEL_NAME_LENGTH, limits)
     return {
         "type": "object",
+        "description": f"At most {limits.filter_patterns} patterns with a `*` in all.",
         "maxProperties": limits.filter_fields,
         "propertyNames": {"minLength": 1, "maxLength": _NAME_LENGTH, "pattern": _NAME_PATTERN},
         "properties": {
@@ -37,6 +34,16 @@ def filter_schema(limits: Limits) -> Schema:
             "channel": {"anyOf": _sets(channel, limits)},
         },
         "additionalProperties": {"anyOf": [*_sets(scalar, limits), _range({"type": "number"}), _range(text)]},
+    }
+
+
+def _pattern(maximum_length: int, limits: Limits) -> Schema:
+    """A value, or a pattern; what a schema cannot say is said in words."""
+    return {
+        "type": "string",
+        "maxLength": maximum_length,
+        "description": "`*`: any run of characters. Patterns of one field that have text between two stars may have "
+        f"{limits.filter_search_length} characters together.",
     }
 
 

@@ -284,10 +284,11 @@ class Server:
         """Serve one more connection, from elsewhere than the listeners, while the server runs."""
         self._connections.accept(incoming)
 
-    def _accepted(self, connected: socket.socket, client: tuple[str, int]) -> None:
+    def _accepted(self, descriptor: int, client: tuple[str, int]) -> None:
         if self._arrivals is not None:
-            self._arrivals.add(connected.detach(), client)
+            self._arrivals.add(descriptor, client)
             return
+        connected = socket.socket(fileno=descriptor)
         server = connected.getsockname()
         stream: trio.abc.Stream = SocketStream(connected)
         prepare = None
