@@ -51,13 +51,13 @@ BROWSER = (
 HEADS = {"minimal, 5 headers": MINIMAL, "browser, 12 headers": BROWSER}
 
 
-def reception() -> Reception:
+def reception(pool: ConnectionPool) -> Reception:
     """One as a server makes it, on a port that nobody needs a token for."""
     settings = Settings()
     return Reception(
         settings,
         profiles={"/ws": Profile(path="/ws", subprotocols=("rtcore.v1",))},
-        pool=ConnectionPool(settings.limits),
+        pool=pool,
         origins=OriginPolicy.of(settings),
         proxies=ProxyTrust(settings.trusted_proxies),
         authenticator=None,
@@ -68,13 +68,14 @@ def reception() -> Reception:
 def calls(head: bytes) -> dict[str, Callable[[], object]]:
     """The parts of a handshake, and the whole."""
     limits = Limits()
-    receiving = reception()
+    pool = ConnectionPool(limits)
+    receiving = reception(pool)
     peer = Peer(client=("127.0.0.1", 40000), secure=False)
 
     def decide() -> None:
         wanted = receiving.decide(peer, head, b"")
         assert isinstance(wanted, Upgrade)
-        wanted.permit.release()
+        pool.release(wanted.address)
 
     return {
         "HeadReader, in one piece": lambda: HeadReader(limits).feed(head),

@@ -73,7 +73,7 @@ def _filled(ring: Any) -> Any:
 
 
 def fan_out(twin: Twin) -> Calls:
-    fan, group = twin.FanOut(), twin.SlotGroup()
+    fan, group = twin.FanOut(65536), twin.SlotGroup()
     table = import_module(f"{twin.__package__}.socket_table").SocketTable()
     # Datagrams that nobody reads: a full buffer drops them without a word, so there is room for ever.
     nobody = _detached(socket.SOCK_DGRAM, None)
@@ -128,6 +128,15 @@ def framing(twin: Twin) -> Calls:
     }
 
 
+def json_text(twin: Twin) -> Calls:
+    data = b'"' + b"x" * 100 + b'"'
+    return {
+        "json_depth_exceeds, 100 B": lambda: twin.json_depth_exceeds(MESSAGE, 64),
+        "holds_null, 100 B": lambda: twin.holds_null(data),
+        "encode_event_text, 100 B": lambda: twin.encode_event_text("tasks", "task.progress", data, 1.7e9, 42),
+    }
+
+
 def masking(twin: Twin) -> Calls:
     return {
         "apply_mask 100 B": lambda: twin.apply_mask(MESSAGE, b"mask"),
@@ -168,8 +177,8 @@ def utf8(twin: Twin) -> Calls:
 CALLS: Mapping[str, Callable[[Twin], Calls]] = {
     make.__name__: make
     for make in (
-        *(batch_encoder, deflate, event_ring, fan_out, filter_program, framing, masking),
-        *(request_head, socket_table, token_bucket, utf8),
+        *(batch_encoder, deflate, event_ring, fan_out, filter_program, framing, json_text),
+        *(masking, request_head, socket_table, token_bucket, utf8),
     )
 }
 """By the family's name."""
