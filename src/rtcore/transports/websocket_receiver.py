@@ -65,6 +65,7 @@ class WebSocketReceiver(WebSocketSender):
         "_messages",
         "_messages_received",
         "_reading",
+        "_scope",
         "conversation",
     )
 
@@ -86,6 +87,7 @@ class WebSocketReceiver(WebSocketSender):
         """What handles its messages; None: a handler that awaits `receive`."""
         self._connection_id = connection_id
         self._awaited: Awaitable[None] | None = None
+        self._scope: trio.CancelScope | None = None  # cancelled when it is lost and its task may wait for something else
         self._messages: list[MessageReceived] | None = None  # an idle connection has none
         self._last_word: CloseReceived | ProtocolFailed | None = None
         self._end_of_stream = False
@@ -152,7 +154,7 @@ class WebSocketReceiver(WebSocketSender):
             self.flush()
         awaited, self._awaited = self._awaited, None
         if awaited is not None:
-            return awaited
+            return self._wait_for(awaited)
         if self.crowded:
             return self.wait_room()
         if self._state.pending and self.ended is None:
@@ -161,6 +163,17 @@ class WebSocketReceiver(WebSocketSender):
         self._begin_reading()
         self._transport.watch_input(True)
         return self._transport.wait_input()
+
+    async def _wait_for(self, awaited: Awaitable[None]) -> None:
+        """A command that has to wait; given up when the connection is lost."""
+        if self._scope is not None:
+            await awaited
+            return
+        try:
+            with trio.CancelScope() as self._scope:
+                await awaited
+        finally:
+            self._scope = None
 
     def _begin_reading(self) -> None:
         """From now on what comes is handled, or kept, at once. Until now a pong could not be seen, nor a message."""
