@@ -87,7 +87,7 @@ class WebSocketReceiver(WebSocketSender):
         """What handles its messages; None: a handler that awaits `receive`."""
         self._connection_id = connection_id
         self._awaited: Awaitable[None] | None = None
-        self._scope: trio.CancelScope | None = None  # cancelled when it is lost and its task may wait for something else
+        self._scope: trio.CancelScope | None = None  # cancelled when it is lost while its task waits for something else
         self._messages: list[MessageReceived] | None = None  # an idle connection has none
         self._last_word: CloseReceived | ProtocolFailed | None = None
         self._end_of_stream = False
