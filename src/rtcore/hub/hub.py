@@ -107,7 +107,9 @@ class Hub:
         there = self._channels.get(channel) or self._new_channel(channel)
         limits, log = self.limits, there.log
         check_publication(type, key, limits)
-        timestamp = max(self.clock(), log.last_timestamp)
+        timestamp = self.clock()
+        if timestamp < log.last_timestamp:
+            timestamp = log.last_timestamp
         offset = log.newest + 1
         body = encode_event_body(channel, type, data, timestamp, offset, key)
         check_size(body, limits)

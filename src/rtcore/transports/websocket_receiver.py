@@ -149,7 +149,7 @@ class WebSocketReceiver(WebSocketSender):
         """
         self._end_reading()
         self.flush()
-        if self._awaited is None and not self.crowded:
+        if self._state.pending and self._awaited is None and not self.crowded:
             self._handle_messages()
             self.flush()
         awaited, self._awaited = self._awaited, None
@@ -160,7 +160,8 @@ class WebSocketReceiver(WebSocketSender):
         if self._state.pending and self.ended is None:
             return trio.lowlevel.checkpoint()  # noqa: ASYNC105  # its caller awaits it
         self._check_last_word()
-        self._begin_reading()
+        self._was_away()
+        self._reading = True
         self._transport.watch_input(True)
         return self._transport.wait_input()
 

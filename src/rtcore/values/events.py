@@ -59,6 +59,7 @@ RESERVED_TYPES: Final = frozenset(
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", re.ASCII)
 
 
+@lru_cache(maxsize=256)  # a publisher has a few types and many events
 def check_event_type(name: str, maximum_length: int) -> str:
     """
     Return the name if it may be an event's type: letters, digits, `_ . : -`, the first a letter or digit, not reserved.
@@ -68,11 +69,6 @@ def check_event_type(name: str, maximum_length: int) -> str:
     """
     if len(name) > maximum_length:
         raise ValueError(f"event type of {len(name)} characters exceeds type_length={maximum_length}")
-    return _check_letters(name)
-
-
-@lru_cache(maxsize=256)  # a publisher has a few types and many events
-def _check_letters(name: str) -> str:
     if not _TYPE.fullmatch(name):
         raise ValueError("event type must be letters, digits, '_', '.', ':' or '-', and begin with a letter or digit")
     if name in RESERVED_TYPES:
