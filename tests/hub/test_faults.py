@@ -177,6 +177,32 @@ async def test_a_connection_that_cannot_even_be_closed_is_cut(
     ]
 
 
+@needs_epoll
+async def test_a_connection_that_nothing_can_end_does_not_hold_the_others_up(
+    open_hub: OpenHub, sockets: Sockets, autojump_clock: MockClock
+) -> None:
+    """It is passed over: what cannot be written is neither tried for ever nor kept for ever."""
+    hub = open_hub(limits=Limits(history_events=10))
+    bad, good = sockets.connect(hub, Failing()), sockets.connect(hub, frame_encoding(None))
+
+    class Broken(WebSocketConnection):
+        __slots__ = ()
+
+        def undeliverable(self) -> None:
+            raise ZeroDivisionError("a fault of ours")
+
+    bad.__class__ = Broken
+    for connection in (bad, good):
+        hub.attach_cursor(connection, "a")
+    hub.broadcaster.flush()
+    for number in range(1000):
+        hub.publish("a", "poison", number)
+    hub.broadcaster.flush()
+    assert sockets.got(good).count(b'"type":"poison"') == 1000
+    view = bad.cursors["a"].view
+    assert view.head - view.first <= 256 + 10
+
+
 class NoMemory:
     """A fan-out that cannot say what it wrote."""
 

@@ -48,3 +48,30 @@ async def test_views_with_different_filters_share_their_frames(autojump_clock: M
     assert encoding.made == 5
     assert {reader.taken for reader in readers} == {readers[0].taken}
     assert readers[0].taken
+
+
+async def test_each_encoding_has_frames_of_its_own(autojump_clock: MockClock) -> None:
+    """The first encoding that asks is kept apart from the others: none may be given the form of another."""
+
+    class Marked(Counting):
+        def __init__(self, mark: bytes) -> None:
+            super().__init__()
+            self.mark = mark
+
+        def wire(self, text: bytes) -> bytes:
+            return self.mark + super().wire(text)
+
+    hub = Hub(clock=trio.current_time)
+    encodings = [Marked(mark) for mark in (b"<", b">", b"|")]
+    readers = [Reader(hub, encoding) for encoding in encodings for _ in range(2)]
+    for number, reader in enumerate(readers):
+        hub.attach_cursor(reader, "numbers", where=compile_filter({"n": {"gte": -number}}, hub.limits))
+    for n in range(3):
+        hub.publish("numbers", "number", {"n": n})
+    hub.broadcaster.flush()
+    for reader in readers:
+        assert isinstance(reader.encoding, Marked)
+        assert [reader.taken.count(each.mark) for each in encodings] == [
+            3 * (each is reader.encoding) for each in encodings
+        ]
+    assert [encoding.made for encoding in encodings] == [3, 3, 3]

@@ -159,10 +159,9 @@ class Broadcaster:
                 except Exception as error:  # dealt with when the round is over: until then no group may change
                     faults[view] = error
             self._send(taken, faults)
-            if faults:
-                views = [view for view in views if view not in faults]
-                for view, fault in faults.items():
-                    self._give_up([cursor.subscriber for cursor in view.cursors], fault)
+            for view, fault in faults.items():
+                self._give_up([cursor.subscriber for cursor in view.cursors], fault)
+                view.advance(view.due)  # for whoever could not be ended: it must not be tried for ever
 
     def _send(self, taken: list[tuple[View, int]], faults: dict[View, Exception]) -> None:
         """Write a round, of slices of these views up to these indices."""
