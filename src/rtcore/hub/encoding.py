@@ -64,7 +64,7 @@ class FrameEncoding(Encoding):
             if type == event.type:
                 event = renamed(event, name)
                 break
-        return super().text(event, position, conflated)
+        return encode_event(event, position, conflated)
 
     def wire(self, text: bytes) -> bytes:
         """One complete frame."""
