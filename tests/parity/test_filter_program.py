@@ -214,6 +214,21 @@ def test_programs_agree_with_the_oracle_whatever_the_data(program: Callable[[Any
     assert min(verdicts.values()) > 1000
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_many_programs_at_once_say_what_each_says(program: Callable[[Any], Any], load_twin: Load, seed: int) -> None:
+    """So that a thousand filters of one channel cost one call for each event."""
+    chance = random.Random(seed)
+    passing = load_twin("filter_program").passing
+    assert passing([], "t", "c", None) == []
+    for _ in range(50):
+        wishes = [random_wish(chance) for _ in range(chance.randrange(1, 20))]
+        judges = [chance.choice([None, *[program(wish)] * 3]) for wish in wishes]
+        for _ in range(20):
+            event = likely_event(chance, chance.choice(wishes))
+            each = [judge is None or judge.matches(*event) for judge in judges]
+            assert passing(judges, *event) == [place for place, passes in enumerate(each) if passes]
+
+
 @pytest.mark.parametrize(
     "wanted", [None, True, False, "a", "1", 0, 1, 1.0, 0.5, -1, 2**53, {"gte": 0}, {"lt": "b"}, {"lte": 1}]
 )

@@ -7,6 +7,7 @@ from rtcore._pure.event_ring import EventRing as EventRing
 from rtcore._pure.fan_out import FanOut as FanOut
 from rtcore._pure.fan_out import SlotGroup as SlotGroup
 from rtcore._pure.filter_program import FilterProgram as FilterProgram
+from rtcore._pure.filter_program import passing as passing
 from rtcore._pure.framing import FrameParser as FrameParser
 from rtcore._pure.framing import encode_frame as encode_frame
 from rtcore._pure.framing import frame_header as frame_header

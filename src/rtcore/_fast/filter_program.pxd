@@ -17,6 +17,10 @@ cdef class FilterProgram:
     cpdef bint matches(self, object event_type, object channel, object data) except -1
 
 
+@cython.locals(places=list, place=Py_ssize_t, program=FilterProgram)
+cpdef list passing(list programs, object event_type, object channel, object data)
+
+
 @cython.final
 cdef class _Step:
     cdef _Check _check

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import define
 
+from rtcore._fast import FilterProgram, passing
 from rtcore.hub.cursor import Cursor
 from rtcore.hub.encoding import Encoding
 from rtcore.hub.entry import Entry
@@ -16,15 +17,13 @@ from rtcore.hub.statistics import ChannelStatistics
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.view import View
 from rtcore.values.channels import Namespace
-from rtcore.values.events import Event, Json
+from rtcore.values.events import Event
 from rtcore.values.limits import Limits
 from rtcore.values.positions import FromPosition, LastEvents, Position, Since
 
 __all__ = ["Channel", "Spread"]
 
 ViewKey = tuple[Filter, Encoding | None, Batch | None]
-Group = tuple[Callable[[str, str, Json], bool] | None, list[View]]
-"""The views of one filter, and what tells whether an event passes it; None: all do."""
 
 
 @define
@@ -50,7 +49,7 @@ class Channel:
         self.namespace = namespace
         self.log = EventLog(_retention(namespace, limits), clock())
         self.views: dict[ViewKey, View] = {}
-        self._groups: list[Group] | None = []
+        self._groups: _Groups | None = None
         self._limits = limits
         self._clock = clock
 
@@ -90,19 +89,20 @@ class Channel:
         """
         entry = self.log.append(event)
         spread = Spread()
+        if not self.views:
+            return spread
         groups = self._groups
         if groups is None:
-            groups = self._groups = _grouped(self.views.values())
+            groups = self._groups = _Groups.of(self.views.values())
         # Whoever changes the views meanwhile (an overflow may disconnect a subscriber) leaves these lists as they are.
-        for matches, views in groups:
-            if matches is None or matches(event.type, event.channel, event.data):
-                for view in views:
-                    view.append(entry)
-                    spread.matched += len(view.cursors)
-                    if view.behind:
-                        _queue(view, entry, spread)
-                    if view.cursors:  # an overflow may just have disconnected the last one
-                        appended(view, event)
+        for views in groups.reached(event):
+            for view in views:
+                view.append(entry)
+                spread.matched += len(view.cursors)
+                if view.behind:
+                    _queue(view, entry, spread)
+                if view.cursors:  # an overflow may just have disconnected the last one
+                    appended(view, event)
         return spread
 
     def attach(self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None) -> Subscribed:
@@ -185,12 +185,26 @@ class Channel:
         return view
 
 
-def _grouped(views: Iterable[View]) -> list[Group]:
+@define(eq=False)
+class _Groups:
     """Views by their filter, so that each event is judged once by each distinct one, and none is hashed for it."""
-    by_filter: dict[Filter, list[View]] = {}
-    for view in views:
-        by_filter.setdefault(view.where, []).append(view)
-    return [(None if where.everything else where.matches, group) for where, group in by_filter.items()]
+
+    programs: list[FilterProgram | None] | None
+    """None: nothing is left out."""
+    views: list[list[View]]
+
+    @classmethod
+    def of(cls, views: Iterable[View]) -> _Groups:
+        by_filter: dict[Filter, list[View]] = {}
+        for view in views:
+            by_filter.setdefault(view.where, []).append(view)
+        programs = [None if where.everything else where.program for where in by_filter]
+        return cls(None if programs == [None] else programs, list(by_filter.values()))
+
+    def reached(self, event: Event) -> list[list[View]]:
+        if self.programs is None:
+            return self.views
+        return [self.views[place] for place in passing(self.programs, event.type, event.channel, event.data)]
 
 
 def _queue(view: View, entry: Entry, spread: Spread) -> None:

@@ -38,14 +38,20 @@ class Filter:
 
     conditions: tuple[tuple[str, Condition], ...] = ()
     """Canonical form: (field, condition), sorted by field."""
+    program: FilterProgram = field(init=False, eq=False, repr=False)
+    """What judges events; see `rtcore._fast.passing`."""
     matches: Callable[[str, str, Json], bool] = field(init=False, eq=False, repr=False)
     """Whether an event of a type, a channel and data passes; never raises, whatever the data."""
     _hash: int = field(init=False, eq=False, repr=False)
 
+    @program.default
+    def _compile(self) -> FilterProgram:
+        return FilterProgram(self.conditions)
+
     @matches.default
-    def _compile(self) -> Callable[[str, str, Json], bool]:
-        # The program's own method, not one that calls it: this runs for each event and distinct filter.
-        return FilterProgram(self.conditions).matches
+    def _bind(self) -> Callable[[str, str, Json], bool]:
+        # The program's own method, not one that calls it: this runs for each event of the past that is asked for.
+        return self.program.matches
 
     @_hash.default
     def _hash_conditions(self) -> int:
