@@ -54,7 +54,7 @@ async def receive_until(word: bytes, stream: trio.abc.Stream) -> None:
 async def open_driven(server: TestServer, tls: Tls) -> int:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    server.server._accepted(ours, ("127.0.0.1", 50000))
+    server.server._accepted(ours.detach(), ("127.0.0.1", 50000))
     return await use(SocketStream(theirs), theirs)
 
 
