@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from rtcore.features.activity.activity import Activity
     from rtcore.features.activity.settings import ActivitySettings
     from rtcore.features.activity.timeline import ActivityQuery
+    from rtcore.features.approvals.approval import Approval, Approvers, Decision
+    from rtcore.features.approvals.settings import ApprovalSettings
     from rtcore.features.feature import Feature
     from rtcore.features.outputs.output import ItemOutput, TextOutput
     from rtcore.features.outputs.settings import OutputSettings
@@ -80,6 +82,9 @@ __all__ = [
     "ActivityQuery",
     "ActivitySettings",
     "ApplicationHub",
+    "Approval",
+    "ApprovalSettings",
+    "Approvers",
     "AuthenticationError",
     "AuthenticationSettings",
     "Batch",
@@ -93,6 +98,7 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionHooks",
     "ConnectionInfo",
+    "Decision",
     "Desk",
     "Dialect",
     "DroppedNotice",
@@ -187,6 +193,8 @@ _HOMES: Final = {
     "rtcore.features.activity.activity": ("Activity",),
     "rtcore.features.activity.settings": ("ActivitySettings",),
     "rtcore.features.activity.timeline": ("ActivityQuery",),
+    "rtcore.features.approvals.approval": ("Approval", "Approvers", "Decision"),
+    "rtcore.features.approvals.settings": ("ApprovalSettings",),
     "rtcore.features.feature": ("Feature",),
     "rtcore.features.outputs.output": ("ItemOutput", "TextOutput"),
     "rtcore.features.outputs.settings": ("OutputSettings",),

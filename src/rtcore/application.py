@@ -16,6 +16,7 @@ import trio
 import trio_websocket
 
 from rtcore.features.activity.activities import Activities
+from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.feature import Feature
 from rtcore.features.outputs.outputs import Outputs
 from rtcore.features.processes import ProcessResult
@@ -61,6 +62,7 @@ class ApplicationHub(Hub):
         self.tasks = Tasks(self, limits=self.limits, tools=self.tools)
         self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)
         self.activity = self._own(Activities(self, self.settings.activity))
+        self.approvals = self._own(Approvals(self, self.store, self.settings.approvals))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
 

@@ -63,7 +63,7 @@ class ErrorCode(StrEnum):
     CONFLICT = "request.conflict"
     """The same idempotency key came with another body, or the same thing was done already."""
     NOT_FOUND = "request.not_found"
-    """Over HTTP: there is nothing at this path."""
+    """There is nothing of this name; over HTTP: nothing at this path."""
     METHOD_NOT_ALLOWED = "request.method_not_allowed"
     """Over HTTP: there is something at this path, but not for this method."""
     UNSUPPORTED_MEDIA_TYPE = "request.unsupported_media_type"

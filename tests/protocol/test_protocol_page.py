@@ -57,7 +57,7 @@ def test_welcome_tells_the_limits_that_it_names() -> None:
 
 def test_every_error_code_is_listed_with_its_nature() -> None:
     listed = {cells[0].strip("`"): cells[1] for cells in rows("Errors")}
-    over_http = {ErrorCode.NOT_FOUND, ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.UNSUPPORTED_MEDIA_TYPE}
+    over_http = {ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.UNSUPPORTED_MEDIA_TYPE}
     expected = [code for code in ErrorCode if code not in over_http]
     assert listed == {code.value: "yes" if code in TRANSIENT_CODES else "no" for code in expected}
 

@@ -13,6 +13,7 @@ import pytest
 
 from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
+from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.server.profile_settings import ProfileSettings
@@ -28,6 +29,7 @@ SECTIONS: dict[str, type] = {
     "Namespaces": Namespace,
     "Profiles": ProfileSettings,
     "Features: activity": ActivitySettings,
+    "Features: approvals": ApprovalSettings,
     "Features: outputs": OutputSettings,
     "Features: support_chat": SupportChatSettings,
     "Authentication": AuthenticationSettings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import Factory, field, frozen, validators
 
 from rtcore.features.activity.settings import ActivitySettings
+from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
 
@@ -19,6 +20,10 @@ class FeatureSettings:
         default=Factory(ActivitySettings), validator=validators.instance_of(ActivitySettings)
     )
     """Of the activity timeline."""
+    approvals: ApprovalSettings = field(
+        default=Factory(ApprovalSettings), validator=validators.instance_of(ApprovalSettings)
+    )
+    """Who asks and decides, and how long approvals stay."""
     outputs: OutputSettings = field(
         default=Factory(OutputSettings), validator=validators.instance_of(OutputSettings)
     )

@@ -109,7 +109,7 @@ BUILT_IN_PROFILES: Final[Mapping[str, ProfileSettings]] = MappingProxyType(
         "metrics": ProfileSettings(path="/ws/metrics"),
         "activity": ProfileSettings(path="/ws/activity", channels=("activity", "workspace_activity:{workspace}")),
         "stream": ProfileSettings(path="/ws/stream"),
-        "approvals": ProfileSettings(path="/ws/approvals"),
+        "approvals": ProfileSettings(path="/ws/approvals", channels=("approvals:{workspace}",)),
         "support_chat": ProfileSettings(
             path="/api/v1/admin/chat-dashboard/ws", dialect="support_chat", idle_seconds=300.0
         ),

@@ -149,3 +149,7 @@ class Limits:
     """From SIGTERM to SIGKILL, for a process whose scope was cancelled."""
     process_drain_seconds: float = _limit(1.0)
     """How long a pipe may stay open after its process has ended, because a descendant holds it."""
+    approvals: int = _limit(1000, at_least=1)
+    """Most approvals of a workspace that are open at once; the next is refused with `limit.busy`."""
+    approval_bytes: int = _limit(16 * 1024, at_least=2)
+    """Largest `details` of an approval, as JSON: it goes to everybody who may decide, and into the store."""

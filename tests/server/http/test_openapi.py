@@ -30,7 +30,7 @@ REST = rest_modules(ApplicationHub(limits=LIMITS).registry)
 DOCUMENT: dict[str, Any] = openapi_document(
     version="1.2.3", limits=LIMITS, authentication=True, metrics_public=False, rest=REST
 )
-IDENTITIES = {"admin": Identity(user="root", roles={"admin"}), "reader": Identity(user="reader")}
+IDENTITIES = {"admin": Identity(user="root", workspace="w1", roles={"admin"}), "reader": Identity(user="reader")}
 OPERATIONS = [
     (method.upper(), path) for path, item in DOCUMENT["paths"].items() for method in item if method != "parameters"
 ]
@@ -182,6 +182,9 @@ bodies = st.one_of(
     mutilated,
     st.fixed_dictionaries({"events": st.lists(publications, max_size=4) | json_values}),
     st.fixed_dictionaries(
+        {"decision": st.sampled_from(["approve", "maybe"])}, optional={"reason": st.text(max_size=3)}
+    ),
+    st.fixed_dictionaries(
         {}, optional={"token_id": st.text(max_size=3) | st.none(), "user": st.text(max_size=3) | st.none()}
     ),
     json_values,
@@ -243,13 +246,22 @@ async def test_every_answer_is_one_that_the_document_allows(
 
 @QUIET
 @given(body=bodies)
-@pytest.mark.parametrize("path", ["/api/v1/publish", "/api/v1/publish/batch", "/api/v1/revoke"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/publish", "/api/v1/publish/batch", "/api/v1/revoke", "/api/v1/approvals/{approval_id}/decision"]
+)
 async def test_a_body_is_accepted_if_and_only_if_it_fits_its_schema(open_api: Any, path: str, body: Any) -> None:
     schema = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
     async with open_api(limits=LIMITS, identities=IDENTITIES) as api:
-        response = await api.client.post(path, json=body, headers={"Authorization": "Bearer admin"})
+        target = path.replace("{approval_id}", await open_approval(api) if "{approval_id}" in path else "")
+        response = await api.client.post(target, json=body, headers={"Authorization": "Bearer admin"})
         check_answer("POST", path, response)
         assert (response.status_code == 200) == (fits(body, schema) and not uses_reserved_type(body)), response.text
+
+
+async def open_approval(api: Any) -> str:
+    """Something to decide."""
+    approval = await api.hub.approvals.open("Deploy?", identity=Identity(user="x", workspace="w1"))
+    return str(approval.approval_id)
 
 
 scalars = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3)
@@ -314,7 +326,7 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 
 
 def test_a_server_without_authentication_never_speaks_of_tokens() -> None:
-    document = openapi_document(version="1", limits=LIMITS, authentication=False, metrics_public=False)
+    document = openapi_document(version="1", limits=LIMITS, authentication=False, metrics_public=False, rest=REST)
     for item in document["paths"].values():  # type: ignore[union-attr]
         for method, operation in item.items():  # type: ignore[union-attr]
             if method != "parameters":

@@ -7,9 +7,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from rtcore.features.activity.activities import Activities
+from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest import activity, support_chat
+from rtcore.server.rest import activity, approvals, support_chat
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
@@ -17,6 +18,7 @@ __all__ = ["rest_modules"]
 _MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType(  # Any: each takes its key
     {
         Activities: activity.rest_module,
+        Approvals: approvals.rest_module,
         SupportChat: support_chat.rest_module,
     }
 )

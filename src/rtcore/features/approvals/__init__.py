@@ -1,0 +1,1 @@
+"""Approvals: code asks, people decide, and the code goes on with what they decided."""

@@ -1,0 +1,152 @@
+"""Approvals as they are read: page by page, as an audit trail, and as the snapshot that goes with a subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, NoReturn
+
+import trio
+from attrs import frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.approvals.approval import Approval, AuditStep, Outcome
+from rtcore.features.approvals.approval_json import text_for, text_of
+from rtcore.features.approvals.approval_register import ApprovalRegister
+from rtcore.features.approvals.approval_state import can_decide
+from rtcore.features.approvals.question import NAMESPACE
+from rtcore.protocol.json_codec import json_dumps, json_fragment
+from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
+from rtcore.values.rules import show
+
+__all__ = ["PAGE_APPROVALS", "STATUSES", "ApprovalPage", "ApprovalPages", "page_to_wire"]
+
+PAGE_APPROVALS: Final = 100
+"""Most approvals of one page; it also ends where `Limits.replay_bytes` are full."""
+
+STATUSES: Final[Mapping[str, frozenset[Outcome]]] = MappingProxyType(
+    {
+        "open": frozenset(),
+        "ended": frozenset(Outcome),
+        **{outcome.value: frozenset({outcome}) for outcome in Outcome},
+    }
+)
+"""What can be asked for, and the endings that it means."""
+
+
+@frozen(kw_only=True)
+class ApprovalPage:
+    """Some approvals."""
+
+    approvals: tuple[Approval, ...]
+    more: bool
+    """Whether there are others behind the last one."""
+
+
+class ApprovalPages:
+    """Reads what a register holds."""
+
+    def __init__(self, register: ApprovalRegister, limits: Limits) -> None:
+        self._register = register
+        self._limits = limits
+
+    async def page(self, workspace: str, *, status: str, after: str | None, limit: int) -> ApprovalPage:
+        """
+        Approvals of a workspace.
+
+        A checkpoint. Cancelling it changes nothing.
+
+        Args:
+            workspace: Which.
+            status: `open`: what waits longest first. `approved`, `rejected`, `expired`, `withdrawn`, or `ended` for all
+                of these: what was asked last first.
+            after: Only what comes behind this one, in that order.
+            limit: Most of them, 1 to 100; fewer, where `Limits.replay_bytes` are full.
+
+        Raises:
+            RequestError: An argument is not acceptable; `server.unavailable` if the store cannot be read.
+        """
+        if status not in STATUSES:
+            _refuse("status", f"expected one of {', '.join(STATUSES)}, got {show(status)}")
+        book = self._register.book
+        if status == "open":
+            names = [each.approval.approval_id for each in book.open_in(workspace)]
+            return await self._read(workspace, [name for name in names if after is None or name > after], limit)
+        names = book.ended_in(workspace, STATUSES[status])
+        return await self._read(workspace, [name for name in names if after is None or name < after], limit)
+
+    async def audit(self, workspace: str, *, approval_id: str | None, after: str | None, limit: int) -> list[AuditStep]:
+        """
+        Who asked, voted, decided and withdrew what, when and why.
+
+        A checkpoint. Cancelling it changes nothing.
+
+        Args:
+            workspace: Whose trail.
+            approval_id: Only of this one; None: of all that are open or kept, in the order of their asking.
+            after: Only of those that were asked after this one.
+            limit: Most approvals, 1 to 100; fewer, where `Limits.replay_bytes` are full.
+
+        Raises:
+            RequestError: `request.not_found`; `server.unavailable` if the store cannot be read.
+        """
+        if approval_id is not None:
+            await trio.lowlevel.checkpoint()
+            return list((await self._register.get(workspace, approval_id)).audit())
+        names = [name for name in self._register.book.all_in(workspace) if after is None or name > after]
+        page = await self._read(workspace, names, limit)
+        return [step for approval in page.approvals for step in approval.audit()]
+
+    def snapshot(self, identity: Identity, channel: str) -> bytes:
+        """
+        What is open in a workspace, for one who may read its channel: what waits longest first.
+
+        It is as long as a page at most; `more` says that `approval.list` has the rest.
+        """
+        namespace, _, workspace = channel.partition(":")
+        assert namespace == NAMESPACE, "asked for its own channels only"
+        open = self._register.book.open_in(workspace)
+        shown: list[bytes] = []
+        room = self._limits.replay_bytes
+        for each in open[:PAGE_APPROVALS]:
+            text = text_for(each.text(), can_decide=can_decide(each.approval, identity))
+            room -= len(text)
+            if room < 0 and shown:
+                break
+            shown.append(text)
+        around = json_dumps({"more": len(shown) < len(open), "open": len(open)})
+        return b'{"approvals":[' + b",".join(shown) + b"]," + around[1:]
+
+    async def _read(self, workspace: str, names: list[str], limit: int) -> ApprovalPage:
+        if type(limit) is not int or not 1 <= limit <= PAGE_APPROVALS:
+            _refuse("limit", f"expected a whole number from 1 to {PAGE_APPROVALS}, got {show(limit)}")
+        await trio.lowlevel.checkpoint()
+        found: list[Approval] = []
+        for name in names[:limit]:
+            approval = await self._register.find(workspace, name)
+            if approval is not None:  # it may be forgotten, or open no more, since the names were looked up
+                found.append(approval)
+        fitting = self._fitting(found)
+        return ApprovalPage(approvals=fitting, more=len(names) > limit or len(fitting) < len(found))
+
+    def _fitting(self, approvals: Iterable[Approval]) -> tuple[Approval, ...]:
+        """As many as a reply may be long; one at least, so that a page never stands still."""
+        fitting: list[Approval] = []
+        room = self._limits.replay_bytes
+        for approval in approvals:
+            room -= len(text_of(approval, can_decide=False))
+            if room < 0 and fitting:
+                break
+            fitting.append(approval)
+        return tuple(fitting)
+
+
+def page_to_wire(page: ApprovalPage, identity: Identity) -> dict[str, object]:
+    """A page as one reader sees it; `json_dumps` takes it."""
+    texts = [text_of(approval, can_decide=can_decide(approval, identity)) for approval in page.approvals]
+    return {"approvals": [json_fragment(text) for text in texts], "more": page.more}
+
+
+def _refuse(field: str, problem: str) -> NoReturn:
+    raise RequestError(ErrorCode.MALFORMED, f"{field}: {problem}", field=field)

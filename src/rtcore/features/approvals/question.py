@@ -1,0 +1,206 @@
+"""Bounds of what is asked: every way to ask ends here, in the server's code as over the wire."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final, NoReturn
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.approvals.approval import Approvers, Question
+from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.protocol.json_codec import json_dumps, json_loads
+from rtcore.values.channels import check_channel_name
+from rtcore.values.events import Json
+from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
+from rtcore.values.rules import show
+
+__all__ = [
+    "APPROVERS",
+    "KEY_LENGTH",
+    "NAMESPACE",
+    "NAME_LENGTH",
+    "REASON_LENGTH",
+    "TITLE_LENGTH",
+    "VOTES",
+    "channel_of",
+    "check_reason",
+    "check_workspace",
+    "lifetime",
+    "make_question",
+    "workspace_of",
+]
+
+NAMESPACE: Final = "approvals"
+"""Namespace of its channels: one for each workspace."""
+TITLE_LENGTH: Final = 200
+"""Longest title, in characters: a line on a page."""
+REASON_LENGTH: Final = 1000
+"""Longest reason, in characters."""
+KEY_LENGTH: Final = 255
+"""Longest key, in characters."""
+NAME_LENGTH: Final = 255
+"""Longest role or user, in characters: as in tokens."""
+APPROVERS: Final = 100
+"""Most roles, and most users, that a request names."""
+VOTES: Final = 20
+"""Highest quorum: all votes go into the event of the decision."""
+_VOTE_BYTES: Final = (REASON_LENGTH + NAME_LENGTH) * 6 + 100
+"""Most bytes of a vote in JSON, where a control character takes six."""
+_EVENT_BYTES: Final = 2048
+"""What an event has beside the approval: its envelope, and times."""
+
+
+def channel_of(workspace: str) -> str:
+    """The channel of a workspace's approvals."""
+    return f"{NAMESPACE}:{workspace}"
+
+
+def workspace_of(identity: Identity) -> str:
+    """The workspace of a client; RequestError `access.denied` where it has none, and so no approvals."""
+    if not identity.workspace:
+        raise RequestError(ErrorCode.DENIED, "there are no approvals without a token that names a workspace")
+    return identity.workspace
+
+
+def make_question(
+    title: str,
+    *,
+    details: Json,
+    workspace: str,
+    approvers: Approvers | None,
+    quorum: int,
+    rejections: int,
+    key: str | None,
+    durable: bool,
+    asked_by: str | None,
+    own_decision: bool,
+    limits: Limits,
+    settings: ApprovalSettings,
+) -> Question:
+    """
+    A question within its bounds.
+
+    Raises:
+        RequestError: With the name of the argument that is not acceptable, and its limit.
+    """
+    check_workspace(workspace)
+    _check_text("title", title, TITLE_LENGTH)
+    if key is not None:
+        _check_text("key", key, KEY_LENGTH)
+    if durable and key is None:
+        _refuse("key", "expected one: a durable approval is found again by its key")
+    if asked_by:
+        _check_text("asked_by", asked_by, NAME_LENGTH)
+    question = Question(
+        title=title,
+        details=_own_copy(details, limits),
+        workspace=workspace,
+        approvers=_checked_approvers(approvers or Approvers(roles=settings.approver_roles)),
+        quorum=_checked_count("quorum", quorum),
+        rejections=_checked_count("rejections", rejections),
+        key=key,
+        durable=durable,
+        asked_by=asked_by,
+        own_decision=own_decision or settings.decide_own,
+    )
+    _check_quorum(question)
+    _check_events(question, limits)
+    return question
+
+
+def lifetime(expires_after: float | None, settings: ApprovalSettings) -> float:
+    """
+    Seconds that an approval waits.
+
+    Raises:
+        RequestError: If it is not a number over 0, up to `maximum_seconds`.
+    """
+    if expires_after is None:
+        return min(settings.expires_seconds, settings.maximum_seconds)
+    most = settings.maximum_seconds
+    right = isinstance(expires_after, int | float) and not isinstance(expires_after, bool)
+    if not right or not 0 < expires_after <= most or math.isnan(expires_after):
+        expected = f"a number over 0, up to maximum_seconds={most:.15g}"
+        _refuse("expires_after", f"expected {expected}, got {show(expires_after)}")
+    return float(expires_after)
+
+
+def check_reason(reason: str | None) -> None:
+    """Raise RequestError where it is longer than a reason may be."""
+    if reason is not None:
+        _check_text("reason", reason, REASON_LENGTH)
+
+
+def check_workspace(workspace: str) -> None:
+    """Raise RequestError where a workspace can have no channel, and so no approvals."""
+    try:
+        check_channel_name(channel_of(workspace))
+    except ValueError as error:
+        raise RequestError(ErrorCode.MALFORMED, f"workspace: {error}", field="workspace") from error
+    if not workspace or ":" in workspace:
+        _refuse("workspace", "expected the name of a workspace, without a colon")
+
+
+def _own_copy(details: Json, limits: Limits) -> Json:
+    """What the caller changes later does not change the question."""
+    text = json_dumps(details, field="details")
+    if len(text) > limits.approval_bytes:
+        problem = f"{len(text)} bytes of JSON exceed approval_bytes={limits.approval_bytes}"
+        _refuse("details", problem, ErrorCode.TOO_LARGE)
+    return json_loads(text, limits.json_depth)
+
+
+def _checked_approvers(approvers: Approvers) -> Approvers:
+    for kind, names in (("roles", approvers.roles), ("users", approvers.users)):
+        if len(names) > APPROVERS:
+            _refuse(f"approvers.{kind}", f"expected at most {APPROVERS}, got {len(names)}", ErrorCode.TOO_LARGE)
+        _check_names(f"approvers.{kind}", names)
+    if not approvers.roles and not approvers.users:
+        _refuse("approvers", "expected at least one role or user")
+    return approvers
+
+
+def _check_names(field: str, names: Iterable[str]) -> None:
+    for name in names:
+        _check_text(field, name, NAME_LENGTH)
+
+
+def _checked_count(field: str, count: int) -> int:
+    if type(count) is not int or not 1 <= count <= VOTES:
+        _refuse(field, f"expected a whole number from 1 to {VOTES}, got {show(count)}")
+    return count
+
+
+def _check_quorum(question: Question) -> None:
+    """Where the approvers can be counted, enough of them must be there."""
+    if question.approvers.roles:
+        return
+    able = question.approvers.users - (set() if question.own_decision else {question.asked_by})
+    if len(able) < question.quorum:
+        _refuse("quorum", f"{question.quorum} approvals are more than the {len(able)} users who may decide can give")
+
+
+def _check_events(question: Question, limits: Limits) -> None:
+    """What is written must be told as well, so what would not fit into a message is not taken at all."""
+    approvers = question.approvers
+    told = [question.title, question.details, question.key, question.asked_by, [*approvers.roles, *approvers.users]]
+    votes = question.quorum + question.rejections - 1
+    most = len(json_dumps(told)) + votes * _VOTE_BYTES + _EVENT_BYTES
+    if most > limits.message_bytes:
+        problem = f"an approval of up to {most} bytes with its votes exceeds message_bytes={limits.message_bytes}"
+        _refuse("details", problem, ErrorCode.TOO_LARGE)
+
+
+def _check_text(field: str, value: object, most: int) -> None:
+    if not isinstance(value, str):
+        _refuse(field, f"expected text, got {show(value)}")
+    if not 1 <= len(value) <= most:
+        code = ErrorCode.TOO_LARGE if len(value) > most else ErrorCode.MALFORMED
+        _refuse(field, f"expected 1 to {most} characters, got {len(value)}", code)
+    json_dumps(value, field=field)  # a lone surrogate could not be told to anybody
+
+
+def _refuse(field: str, problem: str, code: ErrorCode = ErrorCode.MALFORMED) -> NoReturn:
+    raise RequestError(code, f"{field}: {problem}", field=field)

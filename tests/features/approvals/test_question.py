@@ -1,0 +1,152 @@
+"""What may be asked: each bound, with the words of its refusal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.approvals.approval import Approvers, Question
+from rtcore.features.approvals.question import check_reason, lifetime, make_question
+from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.values.limits import Limits
+
+LIMITS = Limits(approval_bytes=50)
+
+
+def make(title: Any = "Deploy?", *, limits: Limits = LIMITS, settings: Any = None, **options: Any) -> Question:
+    defaults: dict[str, Any] = {
+        "details": None,
+        "workspace": "w1",
+        "approvers": None,
+        "quorum": 1,
+        "rejections": 1,
+        "key": None,
+        "durable": False,
+        "asked_by": None,
+        "own_decision": False,
+    }
+    return make_question(title, **(defaults | options), limits=limits, settings=settings or ApprovalSettings())
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        ({"title": ""}, ErrorCode.MALFORMED, "title: expected 1 to 200 characters, got 0"),
+        ({"title": "x" * 201}, ErrorCode.TOO_LARGE, "title: expected 1 to 200 characters, got 201"),
+        ({"title": 5}, ErrorCode.MALFORMED, "title: expected text, got 5"),
+        ({"details": "x" * 49}, ErrorCode.TOO_LARGE, "details: 51 bytes of JSON exceed approval_bytes=50"),
+        ({"workspace": ""}, ErrorCode.MALFORMED, "workspace: expected the name of a workspace, without a colon"),
+        ({"workspace": "a:b"}, ErrorCode.MALFORMED, "workspace: expected the name of a workspace, without a colon"),
+        (
+            {"workspace": "a b"},
+            ErrorCode.MALFORMED,
+            "workspace: channel name must be letters, digits, '_', '.', ':' or '-', and begin with a letter or digit",
+        ),
+        ({"quorum": 0}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to 20, got 0"),
+        ({"quorum": 21}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to 20, got 21"),
+        ({"quorum": True}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to 20, got true"),
+        ({"rejections": 1.0}, ErrorCode.MALFORMED, "rejections: expected a whole number from 1 to 20, got 1.0"),
+        ({"key": ""}, ErrorCode.MALFORMED, "key: expected 1 to 255 characters, got 0"),
+        ({"key": "k" * 256}, ErrorCode.TOO_LARGE, "key: expected 1 to 255 characters, got 256"),
+        (
+            {"durable": True},
+            ErrorCode.MALFORMED,
+            "key: expected one: a durable approval is found again by its key",
+        ),
+        ({"asked_by": "u" * 256}, ErrorCode.TOO_LARGE, "asked_by: expected 1 to 255 characters, got 256"),
+        ({"approvers": Approvers()}, ErrorCode.MALFORMED, "approvers: expected at least one role or user"),
+        (
+            {"approvers": Approvers(users={""})},
+            ErrorCode.MALFORMED,
+            "approvers.users: expected 1 to 255 characters, got 0",
+        ),
+        (
+            {"approvers": Approvers(roles=map(str, range(101)))},
+            ErrorCode.TOO_LARGE,
+            "approvers.roles: expected at most 100, got 101",
+        ),
+        (
+            {"approvers": Approvers(users={"a", "b"}), "quorum": 3},
+            ErrorCode.MALFORMED,
+            "quorum: 3 approvals are more than the 2 users who may decide can give",
+        ),
+        (
+            {"approvers": Approvers(users={"a"}), "asked_by": "a"},
+            ErrorCode.MALFORMED,
+            "quorum: 1 approvals are more than the 0 users who may decide can give",
+        ),
+    ],
+)
+def test_question_out_of_bounds_is_refused(options: Any, code: ErrorCode, message: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        make(**options)
+    assert (refused.value.code, refused.value.message) == (code, message)
+    assert message.startswith(f"{refused.value.field}: ")
+
+
+@pytest.mark.parametrize("options", [{"title": "\ud800"}, {"details": math.nan}, {"details": {"a": object()}}])
+def test_what_json_cannot_carry_is_refused(options: Any) -> None:
+    """It would be written nowhere and told to nobody."""
+    with pytest.raises(RequestError) as refused:
+        make(**options)
+    assert (refused.value.code, refused.value.field) == (ErrorCode.MALFORMED, next(iter(options)))
+
+
+def test_question_at_its_bounds_is_taken() -> None:
+    question = make(
+        "x" * 200,
+        details="x" * 48,
+        key="k" * 255,
+        durable=True,
+        quorum=20,
+        rejections=20,
+        approvers=Approvers(roles={"r" * 255}, users={f"u{number}" for number in range(100)}),
+    )
+    assert question.name == ("w1", None, "k" * 255)
+
+
+def test_what_could_not_be_told_is_not_taken() -> None:
+    """The event of the decision has all votes, and a message has its limit."""
+    with pytest.raises(
+        RequestError, match=r"an approval of up to \d+ bytes with its votes exceeds message_bytes=10000"
+    ):
+        make(limits=Limits(message_bytes=10_000), quorum=2)
+    assert make(limits=Limits(message_bytes=10_000)).quorum == 1
+
+
+def test_question_is_not_changed_with_the_details_of_its_caller() -> None:
+    details: dict[str, Any] = {"commit": "abc", "files": [1, 2]}
+    question = make(details=details)
+    details["files"].append(3)
+    assert question.details == {"commit": "abc", "files": [1, 2]}
+
+
+def test_settings_name_the_approvers_and_the_rule_of_own_decisions() -> None:
+    settings = ApprovalSettings(approver_roles=["boss"], decide_own=True)
+    question = make(settings=settings)
+    assert (question.approvers, question.own_decision) == (Approvers(roles={"boss"}), True)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, 101, True, "5"])
+def test_time_out_of_bounds_is_refused(seconds: Any) -> None:
+    with pytest.raises(RequestError) as refused:
+        lifetime(seconds, ApprovalSettings(maximum_seconds=100.0))
+    assert refused.value.field == "expires_after"
+    assert refused.value.message.startswith("expires_after: expected a number over 0, up to maximum_seconds=100, got ")
+
+
+def test_time_is_the_default_of_the_settings() -> None:
+    assert lifetime(None, ApprovalSettings()) == 3600.0
+    assert lifetime(None, ApprovalSettings(maximum_seconds=5.0)) == 5.0
+    assert lifetime(7, ApprovalSettings()) == 7.0
+
+
+def test_reason_has_a_length() -> None:
+    check_reason(None)
+    check_reason("x" * 1000)
+    for reason in ("", "x" * 1001):
+        with pytest.raises(RequestError, match=f"reason: expected 1 to 1000 characters, got {len(reason)}"):
+            check_reason(reason)

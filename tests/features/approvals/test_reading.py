@@ -1,0 +1,88 @@
+"""Approvals as they are read: in pages, and as the audit trail."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from rtcore.errors import RequestError
+from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.values.limits import Limits
+
+
+async def test_pages_follow_each_other(autojump_clock: Any, open_desk: Any) -> None:
+    """What waits longest comes first; of what is over, the newest."""
+    async with open_desk() as desk:
+        for number in range(5):
+            await desk.ask(str(number), expires_after=10 if number < 3 else 100)
+            await trio.sleep(1)
+        page = desk.hub.approvals.page
+        first = await page(limit=2)
+        assert ([each.question.title for each in first.approvals], first.more) == (["0", "1"], True)
+        second = await page(limit=3, after=first.approvals[-1].approval_id)
+        assert ([each.question.title for each in second.approvals], second.more) == (["2", "3", "4"], False)
+        await trio.sleep(20)
+        ended = await page(status="ended", limit=2)
+        assert ([each.question.title for each in ended.approvals], ended.more) == (["2", "1"], True)
+        rest = await page(status="expired", after=ended.approvals[-1].approval_id)
+        assert ([each.question.title for each in rest.approvals], rest.more) == (["0"], False)
+        assert (await page(status="approved")).approvals == ()
+
+
+async def test_page_ends_where_a_reply_is_full(autojump_clock: Any, open_desk: Any) -> None:
+    async with open_desk(limits=Limits(replay_bytes=2048)) as desk:
+        for number in range(4):
+            desk.nursery.start_soon(partial(desk.hub.approvals.request, str(number), details="x" * 900))
+        await trio.testing.wait_all_tasks_blocked()
+        page = await desk.hub.approvals.page()
+        assert (len(page.approvals), page.more) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"status": "shut"},
+            'status: expected one of open, ended, approved, rejected, expired, withdrawn, got "shut"',
+        ),
+        ({"limit": 0}, "limit: expected a whole number from 1 to 100, got 0"),
+        ({"limit": 101}, "limit: expected a whole number from 1 to 100, got 101"),
+    ],
+)
+async def test_page_that_cannot_be_is_refused(
+    autojump_clock: Any, open_desk: Any, arguments: Any, message: str
+) -> None:
+    async with open_desk() as desk:
+        with pytest.raises(RequestError) as refused:
+            await desk.hub.approvals.page(**arguments)
+        assert refused.value.message == message
+
+
+async def test_audit_trail_is_kept_within_bounds(autojump_clock: Any, open_desk: Any, person: Any) -> None:
+    """Who decided what and why stays to be read, for so many approvals and so long."""
+    settings = ApprovalSettings(kept_approvals=3, kept_seconds=100.0)
+    async with open_desk(settings) as desk:
+        for number in range(5):
+            name = await desk.ask(str(number), key=str(number))
+            await desk.hub.approvals.decide(name, identity=person(), decision="approve", reason=f"because {number}")
+            await trio.sleep(1)
+        steps = await desk.hub.approvals.audit()
+        assert [(s.step, s.who, s.why) for s in steps if s.step == "decided"] == [
+            ("decided", "ann", f"because {number}") for number in (2, 3, 4)
+        ]
+        assert len(await desk.hub.store.read("approvals")) == desk.hub.approvals.statistics().kept == 3
+        assert [s.step for s in await desk.hub.approvals.audit(approval_id=name)] == ["asked", "voted", "decided"]
+        anew = await desk.ask("0", key="0")
+        assert anew > name, "a key goes with its approval"
+        assert len(desk.hub.approvals._register.book._names) == 4
+        await desk.hub.approvals.withdraw(anew)
+        await trio.sleep(200)
+        last = await desk.ask("last")
+        await desk.hub.approvals.decide(last, identity=person(), decision="reject")
+        assert {s.approval_id for s in await desk.hub.approvals.audit()} == {last}
+        assert len(await desk.hub.store.read("approvals")) == 1
+        assert len(await desk.hub.approvals.audit(after=last)) == 0
