@@ -10,6 +10,10 @@ from rtcore.features.activity.activities import Activities
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.hub.registry import FeatureRegistry
 from rtcore.server.rest import activity, support_chat
+from rtcore.server.rest import activity
+from rtcore.features.presence.presence import Presence
+from rtcore.hub.registry import FeatureRegistry
+from rtcore.server.rest import presence
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
@@ -18,6 +22,7 @@ _MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType( 
     {
         Activities: activity.rest_module,
         SupportChat: support_chat.rest_module,
+        Presence: presence.rest_module,
     }
 )
 
