@@ -11,8 +11,9 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.presence.appearance import ACTIVITIES, PAGE_LENGTH, STATUSES, USER_LENGTH, Appearance
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
+from rtcore.protocol.command_fields import read_integer
 from rtcore.protocol.json_codec import json_fragment
-from rtcore.protocol.wire_fields import one_of, text, whole_number, wire
+from rtcore.protocol.wire_fields import one_of, text, wire
 
 if TYPE_CHECKING:  # the feature knows its commands
     from rtcore.features.presence.presence import Presence
@@ -26,7 +27,6 @@ GUEST_NAME_LENGTH: Final = 64
 """Longest name of a client without a token, in characters."""
 
 _NO_ACTIVITY: Final = "none"
-_MOST: Final = 10**6
 
 
 @frozen(kw_only=True)
@@ -58,7 +58,7 @@ class List:
     """A page of the list."""
 
     after: str | None = wire(text(USER_LENGTH + len("guest:")), default=None)
-    limit: int | None = wire(whole_number(1, _MOST), default=None)
+    limit: int | None = wire(read_integer, default=None)
 
 
 def presence_commands(presence: Presence) -> Mapping[str, CommandRule[Any]]:
@@ -84,8 +84,8 @@ def presence_commands(presence: Presence) -> Mapping[str, CommandRule[Any]]:
     def list_users(context: CommandContext, command: List) -> Reply:
         workspace = presence.workspace_of(context.identity)
         most = presence.settings.list_users_maximum
-        if command.limit is not None and command.limit > most:
-            problem = f"data.limit: expected a whole number from 1 to list_users_maximum={most}"
+        if command.limit is not None and not 1 <= command.limit <= most:
+            problem = f"data.limit: expected 1 to list_users_maximum={most}, got {command.limit}"
             raise RequestError(ErrorCode.MALFORMED, problem, field="data.limit")
         page = presence.page(workspace, after=command.after, limit=command.limit)
         position = presence.position(workspace)
