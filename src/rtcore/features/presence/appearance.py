@@ -10,7 +10,17 @@ from rtcore.protocol.json_codec import json_dumps
 from rtcore.values.events import Json, format_timestamp
 from rtcore.values.rules import one_of, optional, text
 
-__all__ = ["ACTIVITIES", "PAGE_LENGTH", "STATUSES", "USER_LENGTH", "Appearance", "UserPresence", "is_wire_text"]
+__all__ = [
+    "ACTIVITIES",
+    "GUEST",
+    "PAGE_LENGTH",
+    "SHOWN_LENGTH",
+    "STATUSES",
+    "USER_LENGTH",
+    "Appearance",
+    "UserPresence",
+    "is_wire_text",
+]
 
 STATUSES: Final = ("online", "away", "offline")
 """The best first: that is the one of a user who has several connections."""
@@ -22,6 +32,12 @@ PAGE_LENGTH: Final = 255
 
 USER_LENGTH: Final = 255
 """Longest user, in characters: as in tokens."""
+
+GUEST: Final = "guest:"
+"""What stands before the name of a client without a token."""
+
+SHOWN_LENGTH: Final = len(GUEST) + USER_LENGTH
+"""Longest name of anybody who is present, in characters."""
 
 
 def is_wire_text(value: str, most: int) -> bool:

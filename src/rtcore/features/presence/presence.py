@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.deadlines import Deadlines
 from rtcore.features.feature import Feature
-from rtcore.features.presence.appearance import USER_LENGTH, Appearance, UserPresence, is_wire_text
+from rtcore.features.presence.appearance import GUEST, USER_LENGTH, Appearance, UserPresence, is_wire_text
 from rtcore.features.presence.board import Board, Entry, PresenceStatistics
 from rtcore.features.presence.presence_commands import presence_commands
 from rtcore.features.presence.roster import RosterPage
@@ -34,7 +34,6 @@ from rtcore.values.positions import Position
 
 __all__ = ["Presence", "PresentUser"]
 
-_GUEST: Final = "guest:"
 _APPLICATION: Final = "application"
 
 
@@ -187,8 +186,8 @@ class Presence(Feature):
         if name is not None:
             problem = "data.name: the token says who you are; a name is for clients without one"
             raise RequestError(ErrorCode.MALFORMED, problem, field="data.name")
-        if self.settings.guests and identity.user.startswith(_GUEST):
-            raise RequestError(ErrorCode.DENIED, f"a user called {_GUEST}... cannot be told from a guest")
+        if self.settings.guests and identity.user.startswith(GUEST):
+            raise RequestError(ErrorCode.DENIED, f"a user called {GUEST}... cannot be told from a guest")
         return identity.user
 
     def _guest(self, subscriber: Subscriber, name: str | None) -> str:
@@ -203,7 +202,7 @@ class Presence(Feature):
         if not name.isprintable() or name.isspace():
             problem = "data.name: expected printable characters"
             raise RequestError(ErrorCode.MALFORMED, problem, field="data.name")
-        return _GUEST + name
+        return GUEST + name
 
     # Application code
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, frozen
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.features.presence.appearance import ACTIVITIES, PAGE_LENGTH, STATUSES, USER_LENGTH, Appearance
+from rtcore.features.presence.appearance import ACTIVITIES, PAGE_LENGTH, SHOWN_LENGTH, STATUSES, Appearance
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.protocol.command_fields import read_integer
@@ -57,7 +57,7 @@ class Leave:
 class List:
     """A page of the list."""
 
-    after: str | None = wire(text(USER_LENGTH + len("guest:")), default=None)
+    after: str | None = wire(text(SHOWN_LENGTH), default=None)
     limit: int | None = wire(read_integer, default=None)
 
 

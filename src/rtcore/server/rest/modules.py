@@ -13,7 +13,7 @@ from rtcore.server.rest import activity, support_chat
 from rtcore.server.rest import activity
 from rtcore.features.presence.presence import Presence
 from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest import presence
+from rtcore.server.rest import activity, presence
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]

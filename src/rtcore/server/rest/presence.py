@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.features.presence.appearance import ACTIVITIES, STATUSES, USER_LENGTH
+from rtcore.features.presence.appearance import ACTIVITIES, SHOWN_LENGTH, STATUSES, USER_LENGTH
 from rtcore.features.presence.presence import Presence
 from rtcore.protocol.json_codec import json_dumps
 from rtcore.server.http_bodies import read_parameters
@@ -30,7 +30,8 @@ _DIGITS: Final = 9
 
 _WORKSPACE_PATH: Final = "/realtime/presence/workspace/{workspaceId}"
 _USER_PATH: Final = "/realtime/presence/user/{userId}/workspace/{workspaceId}"
-_NAME: Final[Document] = {"type": "string", "minLength": 1, "maxLength": USER_LENGTH}
+_WORKSPACE: Final[Document] = {"type": "string", "minLength": 1, "maxLength": USER_LENGTH}
+_USER: Final[Document] = {"type": "string", "minLength": 1, "maxLength": SHOWN_LENGTH}
 
 
 def rest_module(presence: Presence) -> RestModule:
@@ -68,15 +69,15 @@ async def _user(presence: Presence, context: HttpContext, request: Request, iden
 
 def _own_workspace(request: Request, identity: Identity) -> str:
     """The workspace of the path, which must be the identity's own; administrators see all."""
-    workspace = _name(request.path_params["workspaceId"], "workspaceId")
+    workspace = _name(request.path_params["workspaceId"], "workspaceId", USER_LENGTH)
     if workspace != identity.workspace and "admin" not in identity.roles:
         raise RequestError(ErrorCode.DENIED, "not allowed to see who is in this workspace", field="workspaceId")
     return workspace
 
 
-def _name(value: str, field: str) -> str:
-    if not 0 < len(value) <= USER_LENGTH:
-        raise _wrong(field, f"1 to {USER_LENGTH} characters, got {len(value)}")
+def _name(value: str, field: str, most: int = SHOWN_LENGTH) -> str:
+    if not 0 < len(value) <= most:
+        raise _wrong(field, f"1 to {most} characters, got {len(value)}")
     return value
 
 
@@ -91,7 +92,7 @@ def _wrong(field: str, expected: str) -> RequestError:
 
 
 def _paths(most: int, writer: OperationWriter, limits: Limits) -> Document:
-    workspace = path_parameter("workspaceId", _NAME)
+    workspace = path_parameter("workspaceId", _WORKSPACE)
     return {
         _WORKSPACE_PATH: {
             "parameters": [workspace],
@@ -102,13 +103,13 @@ def _paths(most: int, writer: OperationWriter, limits: Limits) -> Document:
                 (400,),
                 access="required",
                 parameters=[
-                    _query("after", "The user that the page before ended with.", _NAME),
+                    _query("after", "The user that the page before ended with.", _USER),
                     _query("limit", "Most users of the page.", {"type": "integer", "minimum": 1, "maximum": most}),
                 ],
             ),
         },
         _USER_PATH: {
-            "parameters": [path_parameter("userId", _NAME), workspace],
+            "parameters": [path_parameter("userId", _USER), workspace],
             **writer.get(
                 "How one user appears in a workspace: one's own; any, with the role admin",
                 "userPresence",
