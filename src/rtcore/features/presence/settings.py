@@ -24,7 +24,7 @@ class PresenceSettings:
     """Least time between two messages about one workspace: what changes meanwhile is in the next one. 0: each change
     is a message of its own."""
     users: int = field(default=50_000, validator=whole(1))
-    """Most users of one workspace who are present at once, some 1.5 KiB each: the next is refused."""
+    """Most users of one workspace who are present at once, some 1 KiB each: the next is refused."""
     connections_per_user: int = field(default=32, validator=whole(1))
     """Most connections through which one user is present at once: the next is refused."""
     list_users: int = field(default=100, validator=whole(1))
