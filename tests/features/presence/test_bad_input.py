@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 
 NAME = "data.conversation: expected 1 to 128 letters, digits, '_', '.', ':' or '-'"
 STATUS = "data.status: expected one of online, away, offline"
@@ -133,3 +134,6 @@ async def test_full_workspace_and_busy_user_are_told_to_come_back(autojump_clock
         assert (await (await there.member("bob", "w2")).request("presence.join"))["type"] == "presence.joined"
         await first.close()
         assert (await second.request("presence.join"))["type"] == "presence.joined", "the place of one that lingers"
+        await second.close()
+        await trio.sleep(6)
+        assert there.names() == [], "what was refused before is no ghost"

@@ -159,6 +159,16 @@ async def test_storm_of_changes_costs_listeners_ten_messages_a_second(
         assert events is not None
 
 
+async def test_who_began_and_stopped_within_a_step_is_no_news(autojump_clock: Any, open_workspaces: Any) -> None:
+    async with open_workspaces() as there:
+        listener = await listening(there)
+        there.hub.typing.start("c1", "ann", workspace="w1")
+        there.hub.typing.start("c1", "bob", workspace="w1")
+        there.hub.typing.stop("c1", "bob", workspace="w1")
+        assert (await listener.expect("presence:typing"))["data"]["users"] == ["ann"]
+        await listener.receive_nothing(5)
+
+
 async def test_guest_types_under_the_name_he_is_present_with(autojump_clock: Any, open_workspaces: Any) -> None:
     async with open_workspaces(tokens=False) as there:
         ann = await there.server.connect()

@@ -43,7 +43,7 @@ class PresenceStatistics:
     """A snapshot of everybody who is present."""
 
     workspaces: int
-    """Workspaces in which somebody is."""
+    """Workspaces in which somebody is, or has just left."""
     users: int
     """Users with a connection in one of them, counted in each."""
     connections: int
@@ -137,7 +137,7 @@ class Board:
         states = [there.state for there in self._workspaces.values()]
         lingering = [each for state in states for each in state.connections()]
         return PresenceStatistics(
-            workspaces=sum(len(state) > 0 for state in states),
+            workspaces=len(states),
             users=sum(map(len, states)),
             connections=lingering.count(False),
             lingering=lingering.count(True),
