@@ -14,8 +14,8 @@ import pytest
 from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.outputs.settings import OutputSettings
-from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.features.presence.settings import PresenceSettings
+from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.features.typing.settings import TypingSettings
 from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, StoreSettings, TlsSettings

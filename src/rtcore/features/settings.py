@@ -6,8 +6,8 @@ from attrs import Factory, field, frozen, validators
 
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.outputs.settings import OutputSettings
-from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.features.presence.settings import PresenceSettings
+from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.features.typing.settings import TypingSettings
 
 __all__ = ["FeatureSettings"]

@@ -7,13 +7,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from rtcore.features.activity.activities import Activities
+from rtcore.features.presence.presence import Presence
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest import activity, support_chat
-from rtcore.server.rest import activity
-from rtcore.features.presence.presence import Presence
-from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest import activity, presence
+from rtcore.server.rest import activity, presence, support_chat
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
@@ -21,8 +18,8 @@ __all__ = ["rest_modules"]
 _MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType(  # Any: each takes its key
     {
         Activities: activity.rest_module,
-        SupportChat: support_chat.rest_module,
         Presence: presence.rest_module,
+        SupportChat: support_chat.rest_module,
     }
 )
 
