@@ -48,12 +48,15 @@ if TYPE_CHECKING:
     from rtcore.features.feature import Feature
     from rtcore.features.outputs.output import ItemOutput, TextOutput
     from rtcore.features.outputs.settings import OutputSettings
+    from rtcore.features.presence.appearance import UserPresence
+    from rtcore.features.presence.settings import PresenceSettings
     from rtcore.features.processes import ProcessResult
     from rtcore.features.settings import FeatureSettings
     from rtcore.features.support_chat.desk import Desk
     from rtcore.features.support_chat.settings import SupportChatSettings
     from rtcore.features.tasks import Task
     from rtcore.features.tools import Tool
+    from rtcore.features.typing.settings import TypingSettings
     from rtcore.features.workflows import Workflow
     from rtcore.hub.command_context import CommandContext, Reply
     from rtcore.hub.command_rules import CommandRule
@@ -124,6 +127,7 @@ __all__ = [
     "OutputSettings",
     "Overflow",
     "Position",
+    "PresenceSettings",
     "ProcessFailed",
     "ProcessNotStarted",
     "ProcessResult",
@@ -151,6 +155,8 @@ __all__ = [
     "TextOutput",
     "TlsSettings",
     "Tool",
+    "TypingSettings",
+    "UserPresence",
     "Workflow",
     "__version__",
     "connect",
@@ -198,12 +204,15 @@ _HOMES: Final = {
     "rtcore.features.feature": ("Feature",),
     "rtcore.features.outputs.output": ("ItemOutput", "TextOutput"),
     "rtcore.features.outputs.settings": ("OutputSettings",),
+    "rtcore.features.presence.appearance": ("UserPresence",),
+    "rtcore.features.presence.settings": ("PresenceSettings",),
     "rtcore.features.processes": ("ProcessResult",),
     "rtcore.features.settings": ("FeatureSettings",),
     "rtcore.features.support_chat.desk": ("Desk",),
     "rtcore.features.support_chat.settings": ("SupportChatSettings",),
     "rtcore.features.tasks": ("Task",),
     "rtcore.features.tools": ("Tool",),
+    "rtcore.features.typing.settings": ("TypingSettings",),
     "rtcore.features.workflows": ("Workflow",),
     "rtcore.hub.command_context": ("CommandContext", "Reply"),
     "rtcore.hub.command_rules": ("CommandRule",),

@@ -19,11 +19,13 @@ from rtcore.features.activity.activities import Activities
 from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.feature import Feature
 from rtcore.features.outputs.outputs import Outputs
+from rtcore.features.presence.presence import Presence
 from rtcore.features.processes import ProcessResult
 from rtcore.features.settings import FeatureSettings
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.features.tasks import Task, Tasks
 from rtcore.features.tools import Tool, Tools
+from rtcore.features.typing.typing import Typing
 from rtcore.features.workflows import Workflow, Workflows
 from rtcore.hub.hub import Hub
 from rtcore.hub.session import Authenticator
@@ -58,6 +60,8 @@ class ApplicationHub(Hub):
         self.store = store or MemoryStore()
         """Where features keep what must survive a restart."""
         self._joined: list[Feature] = []
+        self.presence = self._own(Presence(self, self.settings.presence))
+        self.typing = self._own(Typing(self, self.presence, self.settings.typing))
         self.tools = Tools(self, limits=self.limits)
         self.tasks = Tasks(self, limits=self.limits, tools=self.tools)
         self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)

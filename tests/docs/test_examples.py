@@ -18,6 +18,7 @@ LAST_LINES = {
     "http_publish": "events in the history: 1",
     "metrics_and_alerts": r"drew \d+ measurements, newer ones stood for \d+; unaccounted for: 0",
     "outputs": r"cancelled: True \(that will do\); the program goes on",
+    "presence": "there:   guest:Ann",
     "replay_after_reconnect": "order 9",
     "support_chat": "carol gave 5 stars",
     "trio_websocket_server": "through the hub: message {'room': 'blue', 'text': 'hello'}",

@@ -89,3 +89,14 @@ async def test_publication_without_room_leaves_the_subscription_as_it_was(open_h
         hub.publish("wanted", "t", 2)
         hub.broadcaster.flush()
         assert (await anext(events)).data == 2
+
+
+async def test_hub_knows_whether_anybody_listens(open_hub: Any) -> None:
+    """A feature whose events are worth nothing later asks before it publishes one."""
+    hub = open_hub()
+    assert not hub.is_subscribed("c")
+    hub.publish("c", "t", 1)
+    assert not hub.is_subscribed("c"), "events alone are nobody"
+    async with hub.subscribe("c"):
+        assert hub.is_subscribed("c")
+    assert not hub.is_subscribed("c")

@@ -15,7 +15,9 @@ from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.outputs.settings import OutputSettings
+from rtcore.features.presence.settings import PresenceSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
+from rtcore.features.typing.settings import TypingSettings
 from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, StoreSettings, TlsSettings
 from rtcore.server.settings_sources import load_settings
@@ -32,6 +34,8 @@ SECTIONS: dict[str, type] = {
     "Features: approvals": ApprovalSettings,
     "Features: outputs": OutputSettings,
     "Features: support_chat": SupportChatSettings,
+    "Features: presence": PresenceSettings,
+    "Features: typing": TypingSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,
     "Store": StoreSettings,

@@ -7,7 +7,9 @@ from attrs import Factory, field, frozen, validators
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.outputs.settings import OutputSettings
+from rtcore.features.presence.settings import PresenceSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
+from rtcore.features.typing.settings import TypingSettings
 
 __all__ = ["FeatureSettings"]
 
@@ -32,3 +34,9 @@ class FeatureSettings:
         default=Factory(SupportChatSettings), validator=validators.instance_of(SupportChatSettings)
     )
     """Of support chat."""
+    presence: PresenceSettings = field(
+        default=Factory(PresenceSettings), validator=validators.instance_of(PresenceSettings)
+    )
+    """Who is present in a workspace."""
+    typing: TypingSettings = field(default=Factory(TypingSettings), validator=validators.instance_of(TypingSettings))
+    """Who is writing in a conversation."""

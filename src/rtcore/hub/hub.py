@@ -325,6 +325,11 @@ class Hub:
 
     # Looking
 
+    def is_subscribed(self, channel: str) -> bool:
+        """Whether anybody is subscribed to a channel."""
+        there = self._channels.get(channel)
+        return there is not None and not there.idle
+
     def statistics(self) -> HubStatistics:
         """A snapshot of the hub."""
         return collect_statistics(self.counters, list(self._channels), self._subscribers, timers=len(self.timeouts))

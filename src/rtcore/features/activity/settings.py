@@ -56,7 +56,7 @@ class ActivitySettings:
     )
     """More categories, by the beginning of event types up to the first `.`, `:` or `_`. Others are no activity."""
     left_out: tuple[str, ...] = field(
-        default=("progress", "output", "chunk", "status", "heartbeat", "update", "typing", "list"),
+        default=("progress", "output", "chunk", "status", "heartbeat", "update", "activity", "typing", "list"),
         converter=_items,
         validator=each(text()),
     )

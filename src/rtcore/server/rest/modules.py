@@ -11,6 +11,10 @@ from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.hub.registry import FeatureRegistry
 from rtcore.server.rest import activity, approvals, support_chat
+from rtcore.features.presence.presence import Presence
+from rtcore.features.support_chat.support_chat import SupportChat
+from rtcore.hub.registry import FeatureRegistry
+from rtcore.server.rest import activity, presence, support_chat
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
@@ -19,6 +23,7 @@ _MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType( 
     {
         Activities: activity.rest_module,
         Approvals: approvals.rest_module,
+        Presence: presence.rest_module,
         SupportChat: support_chat.rest_module,
     }
 )

@@ -1,0 +1,1 @@
+"""Presence: who is there, on which page, and doing what."""

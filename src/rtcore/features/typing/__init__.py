@@ -1,0 +1,1 @@
+"""Typing: who is writing in a conversation just now."""

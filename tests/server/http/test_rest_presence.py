@@ -1,0 +1,87 @@
+"""`GET /realtime/presence/...`: who may see whom, pages, and bad input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rtcore.values.identity import Identity
+
+IDENTITIES = {
+    "ann": Identity(user="ann", workspace="w1"),
+    "eve": Identity(user="eve", workspace="w2"),
+    "root": Identity(user="root", workspace="w9", roles={"admin"}),
+    "alone": Identity(user="alone"),
+}
+WORKSPACE, USER = "/realtime/presence/workspace/w1", "/realtime/presence/user/b%20ob/workspace/w1"
+
+
+async def get(api: Any, path: str, token: str = "ann") -> tuple[int, Any]:
+    response = await api.client.get(path, headers={"Authorization": f"Bearer {token}"})
+    return response.status_code, response.json()
+
+
+async def test_members_get_the_list_page_by_page_with_the_position_it_is_of(open_api: Any) -> None:
+    async with open_api(identities=IDENTITIES) as api:
+        assert await get(api, WORKSPACE) == (
+            200,
+            {"workspace_id": "w1", "position": None, "users": [], "total": 0, "more": False},
+        )
+        for user in ("cid", "b ob"):
+            api.hub.presence.set(user, workspace="w1", page="/a", activity="editing")
+        _, page = await get(api, WORKSPACE)
+        assert [record["user_id"] for record in page["users"]] == ["cid"], "the second is told with the next step"
+        assert page["position"] == str(api.hub.position("presence:w1"))
+        assert page["users"][0] == {
+            "user_id": "cid",
+            "status": "online",
+            "page": "/a",
+            "activity": "editing",
+            "since": "2025-06-15T15:06:40.000Z",
+        }
+        assert (await get(api, f"{WORKSPACE}?after=cid"))[1]["users"] == []
+        assert (await get(api, f"{WORKSPACE}?limit=1"))[1]["more"] is False
+
+
+async def test_one_user_is_told_as_he_is_now(open_api: Any) -> None:
+    async with open_api(identities=IDENTITIES) as api:
+        nothing = {"page": None, "activity": None, "since": None, "connections": 0}
+        offline = {"workspace_id": "w1", "user_id": "b ob", "status": "offline", **nothing}
+        assert await get(api, USER) == (200, offline)
+        api.hub.presence.set("b ob", workspace="w1", status="away")
+        status, seen = await get(api, USER)
+        assert (status, seen["status"], seen["connections"]) == (200, "away", 1)
+
+
+@pytest.mark.parametrize("path", [WORKSPACE, USER])
+async def test_only_members_and_administrators_see_a_workspace(open_api: Any, path: str) -> None:
+    async with open_api(identities=IDENTITIES) as api:
+        for token, status in (("ann", 200), ("root", 200), ("eve", 403), ("alone", 403), ("nobody", 401)):
+            answered, body = await get(api, path, token)
+            assert answered == status, token
+            if status == 403:
+                assert body["error"]["message"] == "not allowed to see who is in this workspace"
+                assert body["error"]["field"] == "workspaceId"
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "message"),
+    [
+        (f"{WORKSPACE}?limit=0", "limit", "expected a whole number from 1 to list_users_maximum=1000"),
+        (f"{WORKSPACE}?limit=1001", "limit", "expected a whole number from 1 to list_users_maximum=1000"),
+        (f"{WORKSPACE}?limit=%C2%B2", "limit", "expected a whole number from 1 to list_users_maximum=1000"),
+        (f"{WORKSPACE}?limit=1000000000000", "limit", "expected a whole number from 1 to list_users_maximum=1000"),
+        (f"{WORKSPACE}?after=", "after", "expected 1 to 261 characters, got 0"),
+        (f"{WORKSPACE}?after={'x' * 262}", "after", "expected 1 to 261 characters, got 262"),
+        (f"{WORKSPACE}?page=1", "page", "unknown parameter"),
+        (f"{WORKSPACE}?limit=1&limit=2", "limit", "the parameter comes twice"),
+        (f"{USER}?x=1", "x", "unknown parameter"),
+        (f"/realtime/presence/workspace/{'w' * 256}", "workspaceId", "expected 1 to 255 characters, got 256"),
+        (f"/realtime/presence/user/{'u' * 262}/workspace/w1", "userId", "expected 1 to 261 characters, got 262"),
+    ],
+)
+async def test_bad_requests_are_told_what_is_wrong(open_api: Any, path: str, field: str, message: str) -> None:
+    async with open_api(identities=IDENTITIES) as api:
+        status, body = await get(api, path)
+        assert (status, body["error"]["field"], body["error"]["message"]) == (400, field, message)
