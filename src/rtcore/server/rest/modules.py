@@ -8,13 +8,10 @@ from typing import Any, Final
 
 from rtcore.features.activity.activities import Activities
 from rtcore.features.approvals.approvals import Approvals
-from rtcore.features.support_chat.support_chat import SupportChat
-from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest import activity, approvals, support_chat
 from rtcore.features.presence.presence import Presence
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest import activity, presence, support_chat
+from rtcore.server.rest import activity, approvals, presence, support_chat
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
