@@ -17,8 +17,8 @@ LIMITS = Limits(alert_window_samples=16)
 FIELDS = ("cpu", "latency_ms", "db.size", "status", "`odd name`", "missing")
 WORDS = (
     *FIELDS, *FUNCTION_NAMES, "and", "or", "not", "true", "false", "<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/",
-    "%", "(", ")", ",", "0", "0.8", "1e308", "1e999", "60s", "5m", "3", '"ok"', "'", '"', "=", "&&", "`", ".", "\0", "é",
-    " ",
+    "%", "(", ")", ",", "0", "0.8", "1e308", "1e999", "60s", "5m", "3", '"ok"', "'", '"', "=", "&&", "`", ".", "\0",
+    "é", " ",
 )  # fmt: skip
 VALUES: tuple[Json, ...] = (None, True, False, 0, 1, -1.5, 1e308, -1e308, 2**63, 10**400, "ok", "", [], {"size": 3}, {})
 

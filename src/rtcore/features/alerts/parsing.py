@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn
+from typing import Final
 
 from attrs import define, field
 
@@ -89,7 +89,7 @@ class _Parser:
         if self.current.kind is TokenKind.END:
             raise ConditionError("expected a condition, such as cpu_utilization > 0.8", 1)
         node = self.climb(0)
-        if self.current.kind is not TokenKind.END:
+        if self.place < len(self.tokens) - 1:
             raise self.unexpected("expected an operator or the end")
         if kind_of(node) not in (Kind.TRUTH, Kind.ANY):
             raise ConditionError(f"expected a comparison, such as value > 0.8, got {kind_of(node).value}", 1)

@@ -2,9 +2,9 @@
 The newest values of the fields that some rule names, and of some their history: nothing else is kept.
 
 A name is looked up in a sample: as a key if there is one, otherwise by its dots from object to object. A rule that is
-for one stream sees only that stream. A rule that is for none sees them all: `name` is then the newest value of that name from
-whichever stream, and `stream.name` that of the one stream. A field that its stream leaves out of a newer sample has
-no value any more.
+for one stream sees only that stream. A rule that is for none sees them all: `name` is then the newest value of that
+name from whichever stream, and `stream.name` that of the one stream. A field that its stream leaves out of a newer
+sample has no value any more.
 """
 
 from __future__ import annotations
