@@ -16,6 +16,7 @@ import trio
 import trio_websocket
 
 from rtcore.features.activity.activities import Activities
+from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.feature import Feature
 from rtcore.features.outputs.outputs import Outputs
 from rtcore.features.processes import ProcessResult
@@ -55,6 +56,7 @@ class ApplicationHub(Hub):
         self.settings = features or FeatureSettings()
         """What was set of the features."""
         self.store = store or MemoryStore()
+        self.store: Store = MemoryStore() if store is None else store
         """Where features keep what must survive a restart."""
         self._joined: list[Feature] = []
         self.tools = Tools(self, limits=self.limits)
@@ -63,6 +65,7 @@ class ApplicationHub(Hub):
         self.activity = self._own(Activities(self, self.settings.activity))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
+        self.alerts = self._own(Alerts(self, self.store, self.settings.alerts))
 
     def join(self, feature: Feature) -> None:
         """
@@ -159,6 +162,7 @@ async def open_hub(
         namespaces: Options by the first part of a channel's name.
         features: What is set of the features; by default the numbers of their systems.
         store: What must survive a restart, open for as long as the hub; by default it is kept in memory.
+        store: Where features keep what must survive a restart; by default memory, which does not.
         clock: Unix seconds.
     """
     hub = ApplicationHub(limits=limits, namespaces=namespaces, features=features, store=store, clock=clock)

@@ -7,6 +7,7 @@ from attrs import Factory, field, frozen, validators
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
+from rtcore.features.alerts.settings import AlertSettings
 
 __all__ = ["FeatureSettings"]
 
@@ -27,3 +28,5 @@ class FeatureSettings:
         default=Factory(SupportChatSettings), validator=validators.instance_of(SupportChatSettings)
     )
     """Of support chat."""
+    alerts: AlertSettings = field(default=Factory(AlertSettings), validator=validators.instance_of(AlertSettings))
+    """Who may manage alerts, and where they are told."""

@@ -11,11 +11,12 @@ from attrs import field, frozen
 
 from rtcore.features.alerts.evaluation import Scalar
 from rtcore.features.alerts.templates import fill
+from rtcore.features.failure import bounded_text
 from rtcore.values.events import Json, format_timestamp
 
 __all__ = ["Alert", "AlertState", "Severity", "shown_value"]
 
-_VALUE_LENGTH: Final = 200  # characters of a text that an alert repeats
+_VALUE_BYTES: Final = 200  # of a text that an alert repeats
 
 
 class Severity(StrEnum):
@@ -37,7 +38,10 @@ class AlertState(StrEnum):
 
 
 def _bounded(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    return {name: value[:_VALUE_LENGTH] if isinstance(value, str) else value for name, value in values.items()}
+    """Text as JSON can carry it: what an application observes may hold more than that."""
+    return {
+        name: bounded_text(value, _VALUE_BYTES) if isinstance(value, str) else value for name, value in values.items()
+    }
 
 
 @frozen(kw_only=True)

@@ -104,6 +104,9 @@ class Deliveries:
 
     def enqueue(self, delivery: Delivery, nursery: trio.Nursery) -> None:
         """Take a delivery on; never blocks. Its task, if it needs a new one, runs in the nursery."""
+        if delivery.target not in self._senders:
+            self._end(delivery, DeliveryFailed("the target is not in the settings any more", transient=False))
+            return
         queue = self._queues.setdefault(delivery.target, _Queue())
         if len(queue.waiting) >= self._most:
             no_room = DeliveryFailed(f"more than alert_deliveries={self._most} were waiting", transient=False)
