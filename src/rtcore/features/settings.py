@@ -8,6 +8,7 @@ from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.features.alerts.settings import AlertSettings
+from rtcore.features.outputs.settings import OutputSettings
 
 __all__ = ["FeatureSettings"]
 

@@ -71,8 +71,7 @@ class AlertStore:
                 found.append(Delivery(target=entry["target"], notification=notification))
             except (KeyError, TypeError, ValueError) as error:
                 _logger.error("notification %s was not taken up: %s: %s", key, type(error).__name__, error)
-        # By time; of one alert, its beginning before its end.
-        return sorted(found, key=lambda each: each.notification.alert.resolved_at or each.notification.alert.started_at)
+        return sorted(found, key=_moment)
 
     async def write(self, changes: Iterable[Change]) -> None:
         """Make changes durable, all or none; see `Store.write`."""
@@ -134,6 +133,12 @@ class AlertStore:
 
     def _to_steady(self, time: float | None) -> float | None:
         return None if time is None else time - self.clock() + self.steady()
+
+
+def _moment(delivery: Delivery) -> tuple[float, bool]:
+    """When it was told; of one alert, and at one moment, its beginning comes before its end."""
+    alert = delivery.notification.alert
+    return (alert.started_at, False) if alert.resolved_at is None else (alert.resolved_at, True)
 
 
 def _mapping(record: object) -> Mapping[str, Any]:
