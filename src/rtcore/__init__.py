@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from rtcore.features.activity.activity import Activity
     from rtcore.features.activity.settings import ActivitySettings
     from rtcore.features.activity.timeline import ActivityQuery
+    from rtcore.features.alerts.alert import Alert, AlertState, Severity
+    from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTarget, SmsTarget, WebhookTarget
     from rtcore.features.feature import Feature
     from rtcore.features.outputs.output import ItemOutput, TextOutput
     from rtcore.features.outputs.settings import OutputSettings
@@ -79,6 +81,9 @@ __all__ = [
     "Activity",
     "ActivityQuery",
     "ActivitySettings",
+    "Alert",
+    "AlertSettings",
+    "AlertState",
     "ApplicationHub",
     "AuthenticationError",
     "AuthenticationSettings",
@@ -96,6 +101,7 @@ __all__ = [
     "Desk",
     "Dialect",
     "DroppedNotice",
+    "EmailTarget",
     "ErrorCode",
     "Event",
     "Feature",
@@ -134,7 +140,10 @@ __all__ = [
     "ServerError",
     "Settings",
     "SettingsError",
+    "Severity",
     "Since",
+    "SlackTarget",
+    "SmsTarget",
     "Store",
     "StoreError",
     "StoreSettings",
@@ -145,6 +154,7 @@ __all__ = [
     "TextOutput",
     "TlsSettings",
     "Tool",
+    "WebhookTarget",
     "Workflow",
     "__version__",
     "connect",
@@ -187,6 +197,14 @@ _HOMES: Final = {
     "rtcore.features.activity.activity": ("Activity",),
     "rtcore.features.activity.settings": ("ActivitySettings",),
     "rtcore.features.activity.timeline": ("ActivityQuery",),
+    "rtcore.features.alerts.alert": ("Alert", "AlertState", "Severity"),
+    "rtcore.features.alerts.settings": (
+        "AlertSettings",
+        "EmailTarget",
+        "SlackTarget",
+        "SmsTarget",
+        "WebhookTarget",
+    ),
     "rtcore.features.feature": ("Feature",),
     "rtcore.features.outputs.output": ("ItemOutput", "TextOutput"),
     "rtcore.features.outputs.settings": ("OutputSettings",),

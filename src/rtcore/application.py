@@ -56,7 +56,6 @@ class ApplicationHub(Hub):
         self.settings = features or FeatureSettings()
         """What was set of the features."""
         self.store = store or MemoryStore()
-        self.store: Store = MemoryStore() if store is None else store
         """Where features keep what must survive a restart."""
         self._joined: list[Feature] = []
         self.tools = Tools(self, limits=self.limits)
@@ -162,7 +161,6 @@ async def open_hub(
         namespaces: Options by the first part of a channel's name.
         features: What is set of the features; by default the numbers of their systems.
         store: What must survive a restart, open for as long as the hub; by default it is kept in memory.
-        store: Where features keep what must survive a restart; by default memory, which does not.
         clock: Unix seconds.
     """
     hub = ApplicationHub(limits=limits, namespaces=namespaces, features=features, store=store, clock=clock)

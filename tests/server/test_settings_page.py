@@ -13,6 +13,7 @@ import pytest
 
 from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
+from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTarget, SmsTarget, WebhookTarget
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.server.profile_settings import ProfileSettings
@@ -28,6 +29,11 @@ SECTIONS: dict[str, type] = {
     "Namespaces": Namespace,
     "Profiles": ProfileSettings,
     "Features: activity": ActivitySettings,
+    "Features: alerts": AlertSettings,
+    "Alerts: webhooks": WebhookTarget,
+    "Alerts: Slack": SlackTarget,
+    "Alerts: SMS": SmsTarget,
+    "Alerts: email": EmailTarget,
     "Features: outputs": OutputSettings,
     "Features: support_chat": SupportChatSettings,
     "Authentication": AuthenticationSettings,
