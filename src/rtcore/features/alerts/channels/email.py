@@ -8,6 +8,7 @@ besides.
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import socket
 import ssl
@@ -115,16 +116,15 @@ class _CheckedSmtp(smtplib.SMTP):
 def _connect(
     target: EmailTarget, addresses: Sequence[str], port: int, seconds: float, context: ssl.SSLContext | None
 ) -> smtplib.SMTP:
-    connection = _open(addresses, port, seconds)
-    try:
+    with contextlib.ExitStack() as undo:
+        connection = undo.enter_context(_open(addresses, port, seconds))
         if target.security == "tls" and context is not None:
-            connection = context.wrap_socket(connection, server_hostname=target.host)
+            connection = undo.enter_context(context.wrap_socket(connection, server_hostname=target.host))
         client = _CheckedSmtp(target.host, connection, seconds)
+        undo.callback(client.close)  # it holds the connection by a file of its own
         if target.security == "starttls":
             client.starttls(context=context)
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return client
 
 

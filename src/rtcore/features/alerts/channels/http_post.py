@@ -3,7 +3,8 @@ One HTTP request to an address that was checked.
 
 httpcore does the protocol. It follows no redirect, reads no proxy from the environment, keeps no cookie and unpacks
 nothing, so there is nothing of that to switch off; and its network backend is where the checked address comes in. TLS
-is verified against the name, not the address. A connection serves one request.
+is verified against the name, not the address. A connection serves one request, and is closed when the status has come:
+nothing of an answer's body is waited for, whatever its length.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from rtcore.values.version import VERSION
 
 __all__ = ["HttpPoster"]
 
-_RESPONSE_BYTES: Final = 64 * 1024  # of a body that is thrown away: enough for any that ends by itself
 _LATER: Final = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
@@ -118,7 +118,6 @@ class HttpPoster:
         ):
             status = response.status
             retry_after = _retry_after(response.headers)
-            await _discard(response)
         if 200 <= status < 300:
             return
         raise DeliveryFailed(f"answered with HTTP status {status}", transient=status in _LATER, retry_after=retry_after)
@@ -128,15 +127,6 @@ class HttpPoster:
         if self._tls is None:
             self._tls = ssl.create_default_context(cafile=self._ca_file)
         return self._tls
-
-
-async def _discard(response: httpcore.Response) -> None:
-    """Let the body end by itself, within reason; what is longer is cut with its connection."""
-    size = 0
-    async for part in response.aiter_stream():
-        size += len(part)
-        if size > _RESPONSE_BYTES:
-            return
 
 
 def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
