@@ -14,6 +14,7 @@ exponentially weighted baseline would need less memory, but its reach is not a t
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Final
 
@@ -33,7 +34,8 @@ def mean(values: Sequence[float]) -> float:
 def standard_deviation(values: Sequence[float]) -> float:
     """The standard deviation of a sample of two or more values: by n - 1."""
     middle = mean(values)
-    return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1))
+    distances = [value - middle for value in values]
+    return math.sqrt(math.fsum(map(operator.mul, distances, distances)) / (len(values) - 1))
 
 
 def is_anomaly(values: Sequence[float], deviations: float) -> bool | None:

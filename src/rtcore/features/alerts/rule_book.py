@@ -15,7 +15,7 @@ from rtcore.features.alerts.alert import Alert
 from rtcore.features.alerts.evaluation import UNKNOWN, Verdict, evaluate
 from rtcore.features.alerts.expression import field_needs
 from rtcore.features.alerts.rule import AlertRule
-from rtcore.features.alerts.rule_state import Change, RuleState, next_deadline, step
+from rtcore.features.alerts.rule_state import Change, RuleState, Timing, next_deadline, step
 from rtcore.features.alerts.watched_fields import FieldView, WatchedFields
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
@@ -35,6 +35,11 @@ class WatchedRule:
     verdict: Verdict = UNKNOWN
     alert: Alert | None = None
     """The alert that is firing or acknowledged."""
+    timing: Timing = field(init=False)
+    """The rule's times; made once, since every sample asks for them."""
+
+    def __attrs_post_init__(self) -> None:
+        self.timing = self.rule.timing
 
     def absent_at(self) -> float | None:
         """When the last sample will have been too long ago; None where that means nothing."""
@@ -50,12 +55,12 @@ class WatchedRule:
 
     def advance(self, now: float) -> Change | None:
         """Let time pass."""
-        self.state, change = step(self.state, self.rule.timing, self.truth(now), now)
+        self.state, change = step(self.state, self.timing, self.truth(now), now)
         return change
 
     def next_look(self, now: float) -> float | None:
         """When to let time pass again, at the latest; None: when a sample comes."""
-        times = [next_deadline(self.state, self.rule.timing)]
+        times = [next_deadline(self.state, self.timing)]
         absent_at = self.absent_at()
         if absent_at is not None and absent_at > now:
             times.append(absent_at)

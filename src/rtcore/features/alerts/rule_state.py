@@ -84,8 +84,8 @@ def step(state: RuleState, timing: Timing, truth: bool | None, now: float) -> tu
     """
     if state.active:
         return _step_active(state, truth, now)
-    if truth is not True:
-        return evolve(state, phase=Phase.QUIET, true_since=None), None
+    if truth is not True:  # nearly always quiet already: then nothing is made
+        return state if state.phase is Phase.QUIET else evolve(state, phase=Phase.QUIET, true_since=None), None
     since = now if state.true_since is None else state.true_since
     if now < _trigger_time(state, timing, since):
         return evolve(state, phase=Phase.PENDING, true_since=since), None
