@@ -45,7 +45,7 @@ async def test_webhook_gets_the_whole_alert_signed(
     http_server: Any, make_policy: Callable[..., AddressPolicy], notification: Notification
 ) -> None:
     url = f"http://good.test:{http_server.port}/hook?token=T0KEN"
-    target = WebhookTarget(url=url, signing_key="K3Y", authorization="Bearer B3ARER")  # type: ignore[arg-type]
+    target = WebhookTarget(url=url, signing_key="K3Y", authorization="Bearer B3ARER")
     await WebhookSender(target, HttpPoster(make_policy(), seconds=10)).send(notification)
     ((path, headers, body),) = http_server.requests
     assert path == "/hook?token=T0KEN"
@@ -64,7 +64,7 @@ async def test_webhook_gets_the_whole_alert_signed(
 async def test_slack_gets_a_line_that_cannot_become_markup(
     http_server: Any, make_policy: Callable[..., AddressPolicy], notification: Notification
 ) -> None:
-    target = SlackTarget(url=f"http://good.test:{http_server.port}/services/T/B/X")  # type: ignore[arg-type]
+    target = SlackTarget(url=f"http://good.test:{http_server.port}/services/T/B/X")
     await SlackSender(target, HttpPoster(make_policy(), seconds=10), TEMPLATE).send(notification)
     ((_, _, body),) = http_server.requests
     assert json.loads(body) == {
@@ -77,11 +77,11 @@ async def test_sms_gateway_gets_its_fields(
     http_server: Any, make_policy: Callable[..., AddressPolicy], notification: Notification, form: Any
 ) -> None:
     target = SmsTarget(
-        url=f"http://good.test:{http_server.port}/send",  # type: ignore[arg-type]
-        recipients=["+15550100", "+15550101"],  # type: ignore[arg-type]
+        url=f"http://good.test:{http_server.port}/send",
+        recipients=["+15550100", "+15550101"],
         format=form,
         to_field="number",
-        fields={"key": "S3CRET"},  # type: ignore[dict-item]
+        fields={"key": "S3CRET"},
         text_length=30,
     )
     await SmsSender(target, HttpPoster(make_policy(), seconds=10), TEMPLATE, "+15550101").send(notification)
@@ -206,7 +206,7 @@ async def test_nobody_at_any_address_is_for_now(make_policy: Callable[..., Addre
 )
 async def test_nothing_inside_is_connected_to(http_server: Any, host: str) -> None:
     """With the system's own resolver and the settings as they are by default."""
-    target = WebhookTarget(url=f"http://{host}:{http_server.port}/")  # type: ignore[arg-type]
+    target = WebhookTarget(url=f"http://{host}:{http_server.port}/")
     (sender,) = open_targets(AlertSettings(webhooks={"ops": target})).senders.values()
     notification = Notification(event="alert_triggered", alert=_alert())
     with pytest.raises(DeliveryFailed, match=r"not a public address|cannot be resolved"):
@@ -215,7 +215,7 @@ async def test_nothing_inside_is_connected_to(http_server: Any, host: str) -> No
 
 
 async def test_private_addresses_can_be_allowed(http_server: Any) -> None:
-    target = WebhookTarget(url=f"http://127.0.0.1:{http_server.port}/")  # type: ignore[arg-type]
+    target = WebhookTarget(url=f"http://127.0.0.1:{http_server.port}/")
     for settings in (
         AlertSettings(webhooks={"ops": target}, allow_private_addresses=True),
         AlertSettings(webhooks={"ops": target}, allowed_networks=("127.0.0.0/8",)),
@@ -266,9 +266,9 @@ async def test_secrets_are_in_no_error_log_or_repr(
 ) -> None:
     """Whatever goes wrong: the URL with its token, the key, the header."""
     target = WebhookTarget(
-        url=f"http://127.0.0.1:{http_server.port}/S3CRET?key=S3CRET",  # type: ignore[arg-type]
-        signing_key="S3CRET",  # type: ignore[arg-type]
-        authorization="S3CRET",  # type: ignore[arg-type]
+        url=f"http://127.0.0.1:{http_server.port}/S3CRET?key=S3CRET",
+        signing_key="S3CRET",
+        authorization="S3CRET",
     )
     said = [repr(target)]
     with caplog.at_level(logging.DEBUG):
@@ -295,13 +295,13 @@ async def test_secrets_are_in_no_error_log_or_repr(
 )  # fmt: skip
 def test_url_that_could_be_read_in_two_ways_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="expected an http or https URL"):
-        WebhookTarget(url=url)  # type: ignore[arg-type]
+        WebhookTarget(url=url)
 
 
 @pytest.mark.parametrize("value", ["Bearer a\r\nX-Other: b", " a", "", "a\x00", "\u00e4"])
 def test_header_that_could_become_another_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="expected a header value"):
-        WebhookTarget(url="http://a.example/", authorization=value)  # type: ignore[arg-type]
+        WebhookTarget(url="http://a.example/", authorization=value)
 
 
 def test_channels_of_a_rule_are_kinds_and_names() -> None:
