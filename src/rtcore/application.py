@@ -62,9 +62,9 @@ class ApplicationHub(Hub):
         self.tasks = Tasks(self, limits=self.limits, tools=self.tools)
         self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)
         self.activity = self._own(Activities(self, self.settings.activity))
+        self.alerts = self._own(Alerts(self, self.store, self.settings.alerts))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
-        self.alerts = self._own(Alerts(self, self.store, self.settings.alerts))
 
     def join(self, feature: Feature) -> None:
         """

@@ -5,10 +5,9 @@ from __future__ import annotations
 from attrs import Factory, field, frozen, validators
 
 from rtcore.features.activity.settings import ActivitySettings
-from rtcore.features.outputs.settings import OutputSettings
-from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.features.alerts.settings import AlertSettings
 from rtcore.features.outputs.settings import OutputSettings
+from rtcore.features.support_chat.settings import SupportChatSettings
 
 __all__ = ["FeatureSettings"]
 
@@ -21,6 +20,8 @@ class FeatureSettings:
         default=Factory(ActivitySettings), validator=validators.instance_of(ActivitySettings)
     )
     """Of the activity timeline."""
+    alerts: AlertSettings = field(default=Factory(AlertSettings), validator=validators.instance_of(AlertSettings))
+    """Who may manage alerts, and where they are told."""
     outputs: OutputSettings = field(
         default=Factory(OutputSettings), validator=validators.instance_of(OutputSettings)
     )
@@ -29,5 +30,3 @@ class FeatureSettings:
         default=Factory(SupportChatSettings), validator=validators.instance_of(SupportChatSettings)
     )
     """Of support chat."""
-    alerts: AlertSettings = field(default=Factory(AlertSettings), validator=validators.instance_of(AlertSettings))
-    """Who may manage alerts, and where they are told."""

@@ -25,12 +25,12 @@ from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
-__all__ = ["alert_rest"]
+__all__ = ["rest_module"]
 
 _PATH: Final = "/api/v1/dashboard/alerts"
 
 
-def alert_rest(alerts: Alerts) -> RestModule:
+def rest_module(alerts: Alerts) -> RestModule:
     """The HTTP side of alerts; changes need one of the roles of the settings, reading what the channel needs."""
     roles = alerts.settings.roles
 

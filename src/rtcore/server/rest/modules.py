@@ -7,12 +7,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from rtcore.features.activity.activities import Activities
+from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest import activity, support_chat
-from rtcore.features.alerts.alerts import Alerts
-from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest.alerts import alert_rest
+from rtcore.server.rest import activity, alerts, support_chat
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
@@ -20,12 +18,10 @@ __all__ = ["rest_modules"]
 _MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType(  # Any: each takes its key
     {
         Activities: activity.rest_module,
+        Alerts: alerts.rest_module,
         SupportChat: support_chat.rest_module,
     }
 )
-_MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType(
-    {Alerts: alert_rest}
-)  # Any: each takes its key
 
 
 def rest_modules(registry: FeatureRegistry) -> tuple[RestModule, ...]:
