@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.alerts.alert import AlertState
+from rtcore.features.alerts.settings import AlertSettings
 from rtcore.testing import START
 from rtcore.values.events import format_timestamp
 from rtcore.values.limits import Limits
@@ -296,8 +297,6 @@ async def test_statistics_count_what_there_is_and_was(
 async def test_only_so_many_resolved_alerts_are_remembered(
     autojump_clock: MockClock, open_alerts: Any, high_cpu: Any
 ) -> None:
-    from rtcore.features.alerts.settings import AlertSettings
-
     async with open_alerts(settings=AlertSettings(resolved_alerts=2)) as bench:
         await bench.alerts.add_rule(high_cpu)
         for _ in range(3):

@@ -14,6 +14,7 @@ from rtcore.features.alerts.alert import Alert, AlertState
 from rtcore.features.alerts.settings import AlertSettings
 from rtcore.testing import START
 from rtcore.values.events import format_timestamp
+from rtcore.values.limits import Limits
 
 
 async def test_acknowledged_alert_stays_until_it_resolves(
@@ -25,6 +26,7 @@ async def test_acknowledged_alert_stays_until_it_resolves(
         (alert,) = bench.alerts.alerts()
         seen = await bench.alerts.acknowledge(alert.id, by="alice", note="on it")
         assert (seen.state, seen.acknowledged_by, seen.note) == (AlertState.ACKNOWLEDGED, "alice", "on it")
+        assert bench.alerts.rule_documents()[0]["state"] == "acknowledged"
         assert await bench.alerts.acknowledge(alert.id, by="alice") == seen
         with pytest.raises(RequestError, match="acknowledged already by alice") as caught:
             await bench.alerts.acknowledge(alert.id, by="bob")
@@ -72,6 +74,19 @@ async def test_alert_that_came_and_went_in_silence_is_told_to_nobody(
         await trio.sleep(3600)
         assert sender.taken == []
         assert bench.data("alert_resolved")[0]["silenced"] is True
+
+
+async def test_alert_that_was_acknowledged_in_silence_is_not_told_afterwards(
+    autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, sender: Any
+) -> None:
+    """Somebody knows of it: that is what telling is for."""
+    async with open_alerts(senders={"webhook": sender}) as bench:
+        rule = await bench.alerts.add_rule(high_cpu)
+        await bench.alerts.silence(rule.id, 600)
+        await bench.observe(cpu_utilization=0.9)
+        await bench.alerts.acknowledge(bench.alerts.alerts()[0].id, by="alice")
+        await trio.sleep(3600)
+        assert sender.taken == []
 
 
 async def test_silence_can_be_ended_early(
@@ -160,6 +175,35 @@ async def test_hook_that_fails_or_hangs_harms_nobody_and_is_reported(
         assert "a secret of the application" in caplog.text, "the log has the traceback, clients have not"
 
 
+async def test_hub_without_room_for_the_channel_does_not_keep_targets_from_being_told(
+    autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, sender: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_alerts(senders={"webhook": sender}, limits=Limits(channels=1)) as bench:
+        bench.hub.publish("other", "x", {})
+        async with bench.hub.subscribe("other"):
+            with caplog.at_level(logging.ERROR):
+                await bench.alerts.add_rule(high_cpu)
+                await bench.observe(cpu_utilization=0.9)
+                await bench.observe(cpu_utilization=0.1)
+    assert bench.types == ["x"]
+    assert [event for event, _ in sender.told] == ["alert_triggered", "alert_resolved"]
+    assert "alert_triggered could not be published" in caplog.text
+
+
+async def test_every_command_is_a_checkpoint(autojump_clock: MockClock, open_alerts: Any, high_cpu: Any) -> None:
+    async with open_alerts() as bench:
+        with trio.testing.assert_checkpoints():
+            rule = await bench.alerts.add_rule(high_cpu)
+        await bench.observe(cpu_utilization=0.9)
+        for _ in range(2):
+            with trio.testing.assert_checkpoints():
+                await bench.alerts.acknowledge(bench.alerts.alerts()[0].id)
+        with trio.testing.assert_checkpoints():
+            await bench.alerts.silence(rule.id, 60)
+        with trio.testing.assert_checkpoints():
+            await bench.alerts.remove_rule(rule.id)
+
+
 async def test_store_that_fails_refuses_commands_and_changes_nothing(
     autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, troubled_store: Any
 ) -> None:
@@ -205,8 +249,6 @@ async def test_alert_is_told_although_the_store_fails_and_kept_when_it_can_be(
 async def test_what_comes_about_while_the_store_hangs_is_told_in_order_and_bounded(
     autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, troubled_store: Any, sender: Any
 ) -> None:
-    from rtcore.values.limits import Limits
-
     async with open_alerts(
         store=troubled_store, senders={"webhook": sender}, limits=Limits(alert_deliveries=4)
     ) as bench:

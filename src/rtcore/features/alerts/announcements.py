@@ -7,13 +7,14 @@ notification was given up, or a hook failed, is always said there: it is for tho
 
 from __future__ import annotations
 
+import logging
 from enum import StrEnum
 from typing import Final
 
 import trio
 from attrs import define, field, frozen
 
-from rtcore.errors import DeliveryFailed
+from rtcore.errors import DeliveryFailed, HubClosed, RequestError
 from rtcore.features.alerts.alert import Alert
 from rtcore.features.alerts.channels.notification import Notification
 from rtcore.features.alerts.channels.targets import DASHBOARD, Targets
@@ -24,6 +25,8 @@ from rtcore.features.feature import Publisher
 from rtcore.values.events import Json, Lane
 
 __all__ = ["CHANNEL", "AlertEvent", "Announcement", "Announcer"]
+
+_logger = logging.getLogger(__name__)
 
 CHANNEL: Final = "alerts"
 """Where all events of alerts are."""
@@ -95,8 +98,11 @@ class Announcer:
         self.deliveries.enqueue(delivery, nursery)
 
     def publish(self, event: AlertEvent, data: Json) -> None:
-        """Publish an event on `alerts`."""
-        self.publisher.publish(CHANNEL, event.value, data, lane=Lane.HIGH if event in _URGENT else Lane.NORMAL)
+        """Publish an event on `alerts`; where that cannot be, the log has it, and everything else goes on."""
+        try:
+            self.publisher.publish(CHANNEL, event.value, data, lane=Lane.HIGH if event in _URGENT else Lane.NORMAL)
+        except (RequestError, HubClosed) as error:  # no room for another channel, for instance
+            _logger.error("%s could not be published: %s", event.value, error)
 
     def say_delivery_failed(self, delivery: Delivery, failure: DeliveryFailed) -> None:
         """Publish that a notification was given up."""

@@ -126,7 +126,8 @@ async def test_redirect_is_not_followed(post: Any, http_server: Any, make_reply:
     ("value", "least", "most"),
     [("120", 120, 120), ("0", 0, 0), ("soon", None, None), ("-5", None, None), ("9" * 30, 999_999_999, 999_999_999),
      (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
-     ("Mon, 01 Jan 2001 00:00:00 GMT", 0, 0), ("Mon, 01 Jan 2001", None, None)],
+     ("Mon, 01 Jan 2001 00:00:00 GMT", 0, 0), ("Mon, 01 Jan 2001", None, None),
+     ("Mon, 01 Jan 2001 00:00:00 -0000", None, None)],
 )  # fmt: skip
 async def test_retry_after_is_read(
     post: Any, http_server: Any, make_reply: Any, value: str, least: float | None, most: float | None
@@ -190,6 +191,16 @@ async def test_first_address_that_takes_the_connection_is_used(
     policy = make_policy("127.0.0.2", "127.0.0.1", allowed=("127.0.0.0/8",))
     await HttpPoster(policy, seconds=10).post(f"http://good.test:{http_server.port}/", {}, b"")
     assert len(http_server.requests) == 1
+
+
+async def test_checked_address_is_the_one_that_is_connected_to(
+    http_server: Any, make_policy: Callable[..., AddressPolicy]
+) -> None:
+    """The server is at 127.0.0.1, and the name leads elsewhere."""
+    policy = make_policy("127.0.0.2", allowed=("127.0.0.0/8",))
+    with pytest.raises(DeliveryFailed, match="cannot connect"):
+        await HttpPoster(policy, seconds=10).post(f"http://localhost:{http_server.port}/", {}, b"")
+    assert http_server.requests == []
 
 
 async def test_nobody_at_any_address_is_for_now(make_policy: Callable[..., AddressPolicy]) -> None:
