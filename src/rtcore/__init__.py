@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from rtcore.features.activity.activity import Activity
     from rtcore.features.activity.settings import ActivitySettings
     from rtcore.features.activity.timeline import ActivityQuery
+    from rtcore.features.alerts.alert import Alert, AlertState, Severity
+    from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTarget, SmsTarget, WebhookTarget
     from rtcore.features.approvals.approval import Approval, Approvers, Decision
     from rtcore.features.approvals.settings import ApprovalSettings
     from rtcore.features.feature import Feature
@@ -84,6 +86,9 @@ __all__ = [
     "Activity",
     "ActivityQuery",
     "ActivitySettings",
+    "Alert",
+    "AlertSettings",
+    "AlertState",
     "ApplicationHub",
     "Approval",
     "ApprovalSettings",
@@ -105,6 +110,7 @@ __all__ = [
     "Desk",
     "Dialect",
     "DroppedNotice",
+    "EmailTarget",
     "ErrorCode",
     "Event",
     "Feature",
@@ -144,7 +150,10 @@ __all__ = [
     "ServerError",
     "Settings",
     "SettingsError",
+    "Severity",
     "Since",
+    "SlackTarget",
+    "SmsTarget",
     "Store",
     "StoreError",
     "StoreSettings",
@@ -157,6 +166,7 @@ __all__ = [
     "Tool",
     "TypingSettings",
     "UserPresence",
+    "WebhookTarget",
     "Workflow",
     "__version__",
     "connect",
@@ -201,6 +211,14 @@ _HOMES: Final = {
     "rtcore.features.activity.timeline": ("ActivityQuery",),
     "rtcore.features.approvals.approval": ("Approval", "Approvers", "Decision"),
     "rtcore.features.approvals.settings": ("ApprovalSettings",),
+    "rtcore.features.alerts.alert": ("Alert", "AlertState", "Severity"),
+    "rtcore.features.alerts.settings": (
+        "AlertSettings",
+        "EmailTarget",
+        "SlackTarget",
+        "SmsTarget",
+        "WebhookTarget",
+    ),
     "rtcore.features.feature": ("Feature",),
     "rtcore.features.outputs.output": ("ItemOutput", "TextOutput"),
     "rtcore.features.outputs.settings": ("OutputSettings",),

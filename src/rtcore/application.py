@@ -16,6 +16,7 @@ import trio
 import trio_websocket
 
 from rtcore.features.activity.activities import Activities
+from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.feature import Feature
 from rtcore.features.outputs.outputs import Outputs
@@ -67,6 +68,7 @@ class ApplicationHub(Hub):
         self.workflows = Workflows(self, limits=self.limits, tasks=self.tasks)
         self.activity = self._own(Activities(self, self.settings.activity))
         self.approvals = self._own(Approvals(self, self.store, self.settings.approvals))
+        self.alerts = self._own(Alerts(self, self.store, self.settings.alerts))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
 

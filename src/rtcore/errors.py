@@ -9,6 +9,8 @@ Everything that rtcore raises.
     +-- ConnectionClosed           nobody's fault: the connection is over; carries code and reason
     +-- RequestError               what a client may see: code, message, transient, retry_after, field
     |   +-- AuthenticationError    the token is missing, malformed, expired, revoked or not ours
+    +-- ConditionError             the condition of an alert rule cannot be read; carries the column
+    +-- DeliveryFailed             a notification did not get out; says whether trying again may help
     +-- HubClosed                  the hub has ended
     +-- ServerError                the server could not start
     +-- OutputFailed               the producer of an output that is read failed
@@ -27,7 +29,9 @@ from enum import StrEnum
 __all__ = [
     "TRANSIENT_CODES",
     "AuthenticationError",
+    "ConditionError",
     "ConnectionClosed",
+    "DeliveryFailed",
     "ErrorCode",
     "HandshakeRefused",
     "HubClosed",
@@ -205,6 +209,26 @@ class AuthenticationError(RequestError):
 
     def __init__(self, message: str, *, code: ErrorCode = ErrorCode.AUTHENTICATION_FAILED) -> None:
         super().__init__(code, message)
+
+
+class ConditionError(RtcoreError):
+    """The condition of an alert rule cannot be read, or never has a value."""
+
+    def __init__(self, message: str, column: int) -> None:
+        super().__init__(f"column {column}: {message}")
+        self.column = column
+        """Where in the text, from 1."""
+
+
+class DeliveryFailed(RtcoreError):
+    """A notification did not get out. The message names neither the secrets nor the path of where it should go."""
+
+    def __init__(self, message: str, *, transient: bool, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.transient = transient
+        """Whether the same notification may get out later."""
+        self.retry_after = retry_after
+        """Seconds that the other side asks to be left alone for; None where it does not say."""
 
 
 class HubClosed(RtcoreError):

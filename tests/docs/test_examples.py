@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 LAST_LINES = {
     "activity": "exported 3 lines; the newest is task.failed by bob",
     "approvals": "deploy 1.4 to production",
+    "alerts": "alerts: 1, told: 2, active: 0",
     "embed": "workflow.completed nightly",
     "filters_and_lanes": "repaired:    ['line 0', 'line 1', 'line 2', 'line 3', 'line 4']",
     "http_publish": "events in the history: 1",

@@ -13,6 +13,7 @@ import pytest
 
 from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
+from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTarget, SmsTarget, WebhookTarget
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.presence.settings import PresenceSettings
@@ -32,6 +33,11 @@ SECTIONS: dict[str, type] = {
     "Profiles": ProfileSettings,
     "Features: activity": ActivitySettings,
     "Features: approvals": ApprovalSettings,
+    "Features: alerts": AlertSettings,
+    "Alerts: webhooks": WebhookTarget,
+    "Alerts: Slack": SlackTarget,
+    "Alerts: SMS": SmsTarget,
+    "Alerts: email": EmailTarget,
     "Features: outputs": OutputSettings,
     "Features: support_chat": SupportChatSettings,
     "Features: presence": PresenceSettings,

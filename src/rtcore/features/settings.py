@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import Factory, field, frozen, validators
 
 from rtcore.features.activity.settings import ActivitySettings
+from rtcore.features.alerts.settings import AlertSettings
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.presence.settings import PresenceSettings
@@ -26,6 +27,8 @@ class FeatureSettings:
         default=Factory(ApprovalSettings), validator=validators.instance_of(ApprovalSettings)
     )
     """Who asks and decides, and how long approvals stay."""
+    alerts: AlertSettings = field(default=Factory(AlertSettings), validator=validators.instance_of(AlertSettings))
+    """Who may manage alerts, and where they are told."""
     outputs: OutputSettings = field(
         default=Factory(OutputSettings), validator=validators.instance_of(OutputSettings)
     )

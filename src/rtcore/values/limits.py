@@ -153,3 +153,17 @@ class Limits:
     """Most approvals of a workspace that are open at once; the next is refused with `limit.busy`."""
     approval_bytes: int = _limit(16 * 1024, at_least=2)
     """Largest `details` of an approval, as JSON: it goes to everybody who may decide, and into the store."""
+    alert_rules: int = _limit(1000, at_least=1)
+    """Most alert rules: each that reads a stream is asked at every sample of it."""
+    alert_condition_length: int = _limit(1000, at_least=1)
+    """Longest condition of an alert rule, in characters."""
+    alert_condition_nodes: int = _limit(100, at_least=1, at_most=150)
+    """Most names, values, operators and brackets of a condition; at most 150, since brackets nest on the stack."""
+    alert_condition_windows: int = _limit(8)
+    """Most functions over a window in one condition: each looks at every sample of its window."""
+    alert_window_seconds: float = _limit(86_400.0, above=0)
+    """Longest window that a condition may look back over."""
+    alert_window_samples: int = _limit(4096, at_least=2)
+    """Samples kept of a field that some window needs, 64 bytes each; beyond it the window reaches less far back."""
+    alert_deliveries: int = _limit(1000, at_least=1)
+    """Notifications that may wait for one target; when another comes, the oldest is given up."""

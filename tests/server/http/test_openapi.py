@@ -172,12 +172,35 @@ publications = st.fixed_dictionaries(
         "extra": json_values,
     },
 )
+CONDITIONS = ["a > 1", "avg(a, 1m) > 2 and not b"]
+milliseconds = st.sampled_from([0, 1000, 999, -1, 2_592_000_000, 2_592_000_001, 1.5, None])
+rules = st.fixed_dictionaries(
+    {
+        "name": st.text(max_size=3) | st.just("x" * 129),
+        "condition": st.sampled_from([*CONDITIONS, "a >", "", "x" * 1001]) | json_values,
+        "severity": st.sampled_from(["low", "medium", "high", "critical", "bad", None]),
+    },
+    optional={
+        "channels": st.none() | st.lists(st.sampled_from(["dashboard", "webhook", "pager", ""]), max_size=21),
+        "cooldown": milliseconds,
+        "for": milliseconds,
+        "stream": st.none() | st.text(max_size=3),
+        "message": st.sampled_from(["all", "$a", "$b", "$", "", None]),
+        "absent": st.none()
+        | st.fixed_dictionaries({"after": milliseconds, "state": st.sampled_from(["firing", "resolved", "x"])})
+        | json_values,
+        "notify_resolved": st.none() | st.booleans() | st.just(1),
+        "extra": json_values,
+    },
+)
 mutilated = st.builds(
     lambda whole, drop: {k: v for k, v in whole.items() if k != drop},
     publications,
     st.text(max_size=1) | st.sampled_from(["channel", "type", "data"]),
 )
 bodies = st.one_of(
+    rules,
+    rules,
     publications,
     mutilated,
     st.fixed_dictionaries({"events": st.lists(publications, max_size=4) | json_values}),
@@ -247,7 +270,14 @@ async def test_every_answer_is_one_that_the_document_allows(
 @QUIET
 @given(body=bodies)
 @pytest.mark.parametrize(
-    "path", ["/api/v1/publish", "/api/v1/publish/batch", "/api/v1/revoke", "/api/v1/approvals/{approval_id}/decision"]
+    "path",
+    [
+        "/api/v1/publish",
+        "/api/v1/publish/batch",
+        "/api/v1/revoke",
+        "/api/v1/approvals/{approval_id}/decision",
+        "/api/v1/dashboard/alerts",
+    ],
 )
 async def test_a_body_is_accepted_if_and_only_if_it_fits_its_schema(open_api: Any, path: str, body: Any) -> None:
     schema = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
@@ -255,7 +285,7 @@ async def test_a_body_is_accepted_if_and_only_if_it_fits_its_schema(open_api: An
         target = path.replace("{approval_id}", await open_approval(api) if "{approval_id}" in path else "")
         response = await api.client.post(target, json=body, headers={"Authorization": "Bearer admin"})
         check_answer("POST", path, response)
-        assert (response.status_code == 200) == (fits(body, schema) and not uses_reserved_type(body)), response.text
+        assert (response.status_code == 200) == (fits(body, schema) and not breaks_a_rule_in_words(body)), response.text
 
 
 async def open_approval(api: Any) -> str:
@@ -295,8 +325,23 @@ async def test_a_filter_is_accepted_if_and_only_if_it_fits_its_schema(open_api: 
         assert (response.status_code == 200) == fits(where, DOCUMENT["components"]["schemas"]["Filter"]), response.text
 
 
+def breaks_a_rule_in_words(body: Any) -> bool:
+    """What the document says of bodies in words: reserved types, and names, channels and texts of alert rules."""
+    return uses_reserved_type(body) or is_wrong_rule(body)
+
+
+def is_wrong_rule(body: Any) -> bool:
+    if not isinstance(body, dict) or "condition" not in body:
+        return False
+    message = body.get("message")
+    return (
+        body["condition"] not in CONDITIONS
+        or not set(body.get("channels") or ()) <= {"dashboard", "webhook"}
+        or (isinstance(message, str) and "$" in message and message != "$a")
+    )
+
+
 def uses_reserved_type(body: Any) -> bool:
-    """The one rule of a body that the document has in words."""
     events = body.get("events", [body]) if isinstance(body, dict) else []
     return any(isinstance(event, dict) and event.get("type") in RESERVED_TYPES for event in events)
 

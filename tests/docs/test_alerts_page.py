@@ -1,0 +1,49 @@
+"""The page on alerts: its settings are taken, its conditions are read, and it leaves nothing out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+
+from rtcore.errors import ConditionError
+from rtcore.features.alerts.announcements import AlertEvent
+from rtcore.features.alerts.channels.targets import open_targets
+from rtcore.features.alerts.parsing import FUNCTION_NAMES, parse_condition
+from rtcore.features.alerts.rule import RuleBody
+from rtcore.features.alerts.settings import TEXT_NAMES
+from rtcore.features.alerts.tokens import DURATION_UNITS
+from rtcore.server.settings_sources import load_settings
+from rtcore.values.limits import Limits
+
+Blocks = list[tuple[str, str]]
+PAGE = "docs/features/alerts.md"
+TEXT = (Path(__file__).parents[2] / PAGE).read_text(encoding="utf-8")
+
+
+def test_settings_of_the_page_are_taken(tmp_path: Path, blocks_of: Callable[..., Blocks]) -> None:
+    ((_, text),) = blocks_of(PAGE, "toml")
+    file = tmp_path / "rtcore.toml"
+    file.write_text(text.replace("...", "secret"))
+    targets = open_targets(load_settings(file).features.alerts)
+    assert targets.of(["webhook", "slack", "sms", "email"]) == ["ops", "team", "duty/1", "mail"]
+
+
+def test_condition_and_error_of_the_page_are_those_of_the_code(blocks_of: Callable[..., Blocks]) -> None:
+    texts = [text.strip() for _, text in blocks_of(PAGE, "text")]
+    (condition,) = [text for text in texts if text.startswith("avg(")]
+    parse_condition(condition, Limits())
+    (error,) = [text for text in texts if text.startswith("condition: ")]
+    with pytest.raises(ConditionError) as caught:
+        parse_condition("cpu_utilization >", Limits())
+    assert error == f"condition: {caught.value}"
+
+
+def test_page_leaves_nothing_out() -> None:
+    for name in (*FUNCTION_NAMES, *(event.value for event in AlertEvent), *(f"${name}" for name in TEXT_NAMES)):
+        assert name in TEXT, name
+    for field in attrs.fields(RuleBody):
+        assert f"| `{field.metadata['rtcore.name'] or field.name}` |" in TEXT, field.name
+    assert all(f"`{number}{unit}`" in TEXT for number, unit in zip((500, 10, 5, 1, 1), DURATION_UNITS, strict=True))
