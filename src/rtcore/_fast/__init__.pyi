@@ -8,6 +8,7 @@ from rtcore._pure.fan_out import FanOut as FanOut
 from rtcore._pure.fan_out import SlotGroup as SlotGroup
 from rtcore._pure.filter_program import FilterProgram as FilterProgram
 from rtcore._pure.filter_program import passing as passing
+from rtcore._pure.frame_exchange import FrameExchange as FrameExchange
 from rtcore._pure.framing import FrameParser as FrameParser
 from rtcore._pure.framing import encode_frame as encode_frame
 from rtcore._pure.framing import frame_header as frame_header
@@ -16,6 +17,9 @@ from rtcore._pure.json_text import holds_null as holds_null
 from rtcore._pure.json_text import json_depth_exceeds as json_depth_exceeds
 from rtcore._pure.masking import apply_mask as apply_mask
 from rtcore._pure.masking import unmask_slice as unmask_slice
+from rtcore._pure.peer_events import MessageReceived as MessageReceived
+from rtcore._pure.peer_events import PingReceived as PingReceived
+from rtcore._pure.peer_events import PongReceived as PongReceived
 from rtcore._pure.request_head import RequestHead as RequestHead
 from rtcore._pure.request_head import check_head_bytes as check_head_bytes
 from rtcore._pure.request_head import check_line_bytes as check_line_bytes

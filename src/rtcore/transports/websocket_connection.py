@@ -119,7 +119,7 @@ class WebSocketConnection(WebSocketReceiver):
             bytes_sent=self._transport.bytes_sent,
             messages_received=self._messages_received,
             messages_sent=self._messages_sent,
-            unsent_bytes=self._outbox_bytes + len(self._unsent),
+            unsent_bytes=self._state.outbox_bytes + len(self._unsent),
             idle_seconds=trio.current_time() - self.timers.last_message,
             ended=self.ended is not None,
             protocol=self._state.statistics(),
@@ -221,7 +221,7 @@ class WebSocketConnection(WebSocketReceiver):
                 raise
             finally:
                 self._handling = False
-        if self._outbox:  # the answer to the handshake leaves within this tick, whatever the handler waits for
+        if self._state.outbox_bytes:  # the answer to the handshake leaves within this tick, whatever the handler waits for
             self._hub.broadcaster.mark(self)
 
     def _end(self, lifetime: Lifetime) -> None:

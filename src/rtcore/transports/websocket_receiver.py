@@ -150,7 +150,7 @@ class WebSocketReceiver(WebSocketSender):
         self._end_reading()
         self.flush()
         if self._state.pending and self._awaited is None and not self.crowded:
-            self._handle_messages()
+            self._handle_messages(trio.current_time())
             self.flush()
         awaited, self._awaited = self._awaited, None
         if awaited is not None:
@@ -196,24 +196,25 @@ class WebSocketReceiver(WebSocketSender):
 
     def data_received(self, data: bytes) -> None:
         """The next bytes came."""
+        state = self._state
+        now = self.timers.last_received = trio.current_time()
         self._traffic.bytes_in += len(data)
         self._bytes_received += len(data)
-        self._state.feed(data)
-        self.timers.received(trio.current_time(), message=False)
-        if self._finishing or self._state.close_sent:
+        state.feed(data)
+        if self._finishing or state.close_sent:
             self._discard_messages()
         elif not self._reading:
             self._transport.watch_input(False)  # one read ahead of the handler is enough: the rest waits at the peer
         elif self.conversation is None:
             self._take_messages()
-            if self._messages or self._state.pending or self._ending:
+            if self._messages or state.pending or self._ending:
                 self._end_portion()
-            elif self._state.control_pending:
+            elif state.control_pending:
                 self.flush()
         else:
-            self._handle_messages()
+            self._handle_messages(now)
             self.flush()
-            if self._awaited is not None or self._state.pending or self._ending or self.crowded:
+            if self._awaited is not None or state.pending or self._ending or (self.blocked and self.crowded):
                 self._end_reading()
                 self._end_portion()
 
@@ -244,41 +245,39 @@ class WebSocketReceiver(WebSocketSender):
             else:
                 left -= _MESSAGE_BYTES
                 self._heard(event)
-        self._count(count)
+        self._count(count, trio.current_time())
 
-    def _handle_messages(self) -> None:
+    def _handle_messages(self, began: float) -> None:
         """Handle what was fed, one message after the other, until one has to be awaited or the turn is over."""
         conversation, state = self.conversation, self._state
         assert conversation is not None, "only asked for where there is one"
-        began = trio.current_time()
         left = _PORTION_BYTES
         count = 0
         self._handling = True
         try:
             while self.ended is None and (event := state.next_event()) is not None:
                 left -= _MESSAGE_BYTES
-                if isinstance(event, MessageReceived):
+                if type(event) is MessageReceived:
                     left -= len(event.data)
                     count += 1
                     self._awaited = conversation.handle(event)
                 else:
                     self._heard(event)
-                if not state.pending and self._awaited is None:
-                    continue  # nearly always the only message of its segment
+                if self._awaited is not None or not state.pending:
+                    break  # nearly always the only message of its segment
                 if self.crowded:  # the replies to one segment must not pile up before the first leaves
                     self.flush()
-                turn_over = left <= 0 or trio.current_time() - began > _TURN_SECONDS
-                if self._awaited is not None or self.crowded or turn_over:
+                if self.crowded or left <= 0 or trio.current_time() - began > _TURN_SECONDS:
                     break
         finally:
             self._handling = False
-        self._count(count)
+        self._count(count, began)
 
-    def _count(self, messages: int) -> None:
+    def _count(self, messages: int, now: float) -> None:
         if messages:
             self._traffic.messages_in += messages
             self._messages_received += messages
-            self.timers.last_message = trio.current_time()
+            self.timers.last_message = now
 
     def _heard(self, event: ProtocolEvent) -> None:
         if isinstance(event, PingReceived):

@@ -47,8 +47,6 @@ class WebSocketSender(Subscriber):
         "_handling",
         "_hub",
         "_messages_sent",
-        "_outbox",
-        "_outbox_bytes",
         "_progress",
         "_state",
         "_traffic",
@@ -86,8 +84,8 @@ class WebSocketSender(Subscriber):
         self._transport = transport
         self._state = state
         self._traffic = traffic
-        self._outbox: list[bytes] | None = [opening] if opening else None  # an idle connection has none
-        self._outbox_bytes = len(opening)
+        if opening:
+            state.queue_frame(opening)
         self._unsent: bytes | memoryview = b""
         self._progress: trio.Event | None = None
         self._watching_room = False
@@ -106,20 +104,11 @@ class WebSocketSender(Subscriber):
 
     def send_message(self, message: bytes, *, text: bool = True) -> None:
         """Queue a message of its own, before the next events; dropped without a word once the connection is closing."""
-        self._queue(message, text)
+        if self.ended is None and self._state.queue_message(message, text):
+            self._traffic.messages_out += 1
+            self._messages_sent += 1
         # Noted in any case: the events of a burst must not overtake it. But nobody is woken if it leaves anyhow.
         self._hub.broadcaster.mark(self, wake=not self._handling)
-
-    def _queue(self, message: bytes, text: bool) -> None:
-        if self.ended is not None or self._state.close_taken:
-            return
-        frame = self._state.encode_message(message, text)
-        self._traffic.messages_out += 1
-        self._messages_sent += 1
-        if self._outbox is None:
-            self._outbox = []
-        self._outbox.append(frame)
-        self._outbox_bytes += len(frame)
 
     async def send(self, message: bytes, *, text: bool = True) -> None:
         """
@@ -129,7 +118,9 @@ class WebSocketSender(Subscriber):
             ConnectionClosed: If the connection is over.
         """
         self._check_ended()
-        self._queue(message, text)
+        if self._state.queue_message(message, text):
+            self._traffic.messages_out += 1
+            self._messages_sent += 1
         self.flush()
         if self.crowded:
             await self.wait_room()
@@ -142,7 +133,7 @@ class WebSocketSender(Subscriber):
     @property
     def crowded(self) -> bool:
         """Whether more than `Limits.reply_bytes` of own messages wait to leave."""
-        return self._outbox_bytes + len(self._unsent) > self.limits.reply_bytes
+        return self._state.outbox_bytes + len(self._unsent) > self.limits.reply_bytes
 
     async def wait_room(self) -> None:
         """
@@ -195,14 +186,12 @@ class WebSocketSender(Subscriber):
 
     def _next_write(self) -> bytes:
         state = self._state
-        if not self._outbox and not state.control_pending:
-            return b"" if state.close_sent else self.take(self.limits.write_bytes)
-        own, self._outbox, self._outbox_bytes = self._outbox or (), None, 0
-        if not state.close_sent:
-            return join([state.take_control(), *own, self.take(self.limits.write_bytes)])
-        # Nothing may follow a close frame, so it comes last: after the answers to all before it.
-        close = state.take_control() if self.ended is not None else b""
-        return join([state.take_control(close=False), *own, close])
+        # Nothing may follow a close frame, so it waits until all that came before it was answered.
+        own = state.take_outgoing(close=self.ended is not None)
+        if state.close_sent or not (self.cursors or self.lagging):
+            return own
+        events = self.take(self.limits.write_bytes)
+        return join([own, events]) if own and events else own or events
 
     def _watch_room(self) -> None:
         if not self._watching_room:
@@ -247,7 +236,7 @@ class WebSocketSender(Subscriber):
         """It is gone: nothing can be sent, nothing is owed any more, and whoever waits learns of it."""
         self._gone = True
         self._unsent = b""
-        self._outbox, self._outbox_bytes = None, 0
+        self._state.discard_messages()
         self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, reason)
         self._transport.watch_room(False)
         self._watching_room = False
