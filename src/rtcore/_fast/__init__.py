@@ -27,6 +27,7 @@ FAMILIES = (
     "fan_out",
     "filter_program",
     "frame_exchange",
+    "frame_writer",
     "framing",
     "json_text",
     "masking",

@@ -9,9 +9,9 @@ from rtcore._pure.fan_out import SlotGroup as SlotGroup
 from rtcore._pure.filter_program import FilterProgram as FilterProgram
 from rtcore._pure.filter_program import passing as passing
 from rtcore._pure.frame_exchange import FrameExchange as FrameExchange
+from rtcore._pure.frame_writer import encode_frame as encode_frame
+from rtcore._pure.frame_writer import frame_header as frame_header
 from rtcore._pure.framing import FrameParser as FrameParser
-from rtcore._pure.framing import encode_frame as encode_frame
-from rtcore._pure.framing import frame_header as frame_header
 from rtcore._pure.json_text import encode_event_text as encode_event_text
 from rtcore._pure.json_text import holds_null as holds_null
 from rtcore._pure.json_text import json_depth_exceeds as json_depth_exceeds

@@ -1,4 +1,5 @@
-from rtcore._fast.framing cimport FrameParser, encode_frame
+from rtcore._fast.frame_writer cimport encode_frame
+from rtcore._fast.framing cimport FrameParser
 from rtcore._fast.peer_events cimport MessageReceived, PingReceived, PongReceived
 from rtcore._fast.utf8 cimport is_utf8
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from rtcore.errors import LocalProtocolError, RemoteProtocolError
 
-from .framing import FrameParser, encode_frame
+from .frame_writer import encode_frame
+from .framing import FrameParser
 from .peer_events import MessageReceived, PingReceived, PongReceived
 from .utf8 import is_utf8
 
