@@ -27,6 +27,7 @@ FAMILIES = (
     "fan_out",
     "filter_program",
     "frame_exchange",
+    "frame_outbox",
     "frame_writer",
     "framing",
     "json_text",
@@ -35,6 +36,7 @@ FAMILIES = (
     "request_head",
     "socket_table",
     "token_bucket",
+    "traffic",
     "utf8",
 )
 """Modules that exist in `rtcore._pure` and, compiled, in `rtcore._fast`."""

@@ -9,6 +9,7 @@ from rtcore._pure.fan_out import SlotGroup as SlotGroup
 from rtcore._pure.filter_program import FilterProgram as FilterProgram
 from rtcore._pure.filter_program import passing as passing
 from rtcore._pure.frame_exchange import FrameExchange as FrameExchange
+from rtcore._pure.frame_outbox import FrameOutbox as FrameOutbox
 from rtcore._pure.frame_writer import encode_frame as encode_frame
 from rtcore._pure.frame_writer import frame_header as frame_header
 from rtcore._pure.framing import FrameParser as FrameParser
@@ -31,6 +32,7 @@ from rtcore._pure.socket_table import SocketSlot as SocketSlot
 from rtcore._pure.socket_table import SocketTable as SocketTable
 from rtcore._pure.socket_table import accept_all as accept_all
 from rtcore._pure.token_bucket import TokenBucket as TokenBucket
+from rtcore._pure.traffic import Traffic as Traffic
 from rtcore._pure.utf8 import Utf8Validator as Utf8Validator
 from rtcore._pure.utf8 import is_utf8 as is_utf8
 

@@ -1,37 +1,35 @@
-from rtcore._fast.frame_writer cimport encode_frame
+cimport cython
+
+from rtcore._fast.frame_outbox cimport FrameOutbox
 from rtcore._fast.framing cimport FrameParser
 from rtcore._fast.peer_events cimport MessageReceived, PingReceived, PongReceived
+from rtcore._fast.traffic cimport Traffic
 from rtcore._fast.utf8 cimport is_utf8
 
 cdef int _TEXT
-cdef int _BINARY
 cdef int _CLOSE
 cdef int _PING
 cdef int _PONG
-cdef int _CONTROL_BYTES
-cdef int _PONGS
+cdef int _PORTION_BYTES
+cdef int _MESSAGE_BYTES
 cdef list _NO_PARTS
 
 
-cdef class FrameExchange:
+cdef class FrameExchange(FrameOutbox):
     cdef FrameParser _parser
-    cdef bint _compression
     cdef bint _assembling
     cdef list _parts
     cdef Py_ssize_t _taken
     cdef bint _reading
-    cdef bytes _ping
-    cdef list _pongs
-    cdef list _outbox
-    cdef bytes _close_frame
-    cdef readonly Py_ssize_t outbox_bytes
+    cdef readonly long long bytes_received
+    cdef readonly bint handed_on
+    cdef readonly long long messages_received
     cdef readonly long long pings_received
     cdef readonly long long pongs_received
-    cdef readonly bint close_sent
-    cdef readonly bint close_taken
 
+    @cython.locals(left=Py_ssize_t, message=MessageReceived)
+    cpdef object hand_on(self, object handler, object attendant, object began)
+    cdef bint _has_more(self) except -1
+    cdef object _next(self)
     cdef tuple _take_part(self)
     cdef object _receive_control(self, int opcode, bytes payload)
-    cdef bytes _encode(self, bytes data, bint text)
-    cdef int _take_answers(self, list frames) except -1
-    cdef int _take_close(self, list frames) except -1

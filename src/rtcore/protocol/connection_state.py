@@ -26,7 +26,7 @@ the peer's end: a socket that is closed with bytes unread takes back what it sen
 
 from __future__ import annotations
 
-from rtcore._fast import FrameExchange
+from rtcore._fast import FrameExchange, Traffic
 from rtcore.errors import RemoteProtocolError
 from rtcore.protocol.closing import encode_close_payload, parse_close_payload
 from rtcore.protocol.compression import CompressionParameters, message_encoder
@@ -45,6 +45,7 @@ class ConnectionState(FrameExchange):
     Args:
         maximum_message_bytes: Largest message from the peer, inflated, in bytes, 1 to 2**62.
         compression: What the handshake agreed on; None for no compression.
+        traffic: Where bytes and messages are counted, with those of other connections.
 
     Raises:
         ValueError: If `maximum_message_bytes` is outside its range.
@@ -68,8 +69,14 @@ class ConnectionState(FrameExchange):
     close_received: bool
     """Whether the peer's close frame came: nothing is read after it."""
 
-    def __init__(self, *, maximum_message_bytes: int, compression: CompressionParameters | None = None) -> None:
-        super().__init__(maximum_message_bytes, compression is not None)
+    def __init__(
+        self,
+        *,
+        maximum_message_bytes: int,
+        compression: CompressionParameters | None = None,
+        traffic: Traffic | None = None,
+    ) -> None:
+        super().__init__(maximum_message_bytes, compression is not None, traffic)
         # Made with the first message in several parts, or compressed: most connections are idle, and say little.
         self._assembler: MessageAssembler | None = None
         self._maximum_message_bytes = maximum_message_bytes

@@ -22,7 +22,6 @@ from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.transports.connection_timers import ConnectionTimers
-from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
@@ -38,7 +37,6 @@ class WebSocketSender(Subscriber):
         state: The protocol's state, after the handshake.
         encoding: Wire form of shared frames that this peer understands.
         limits: Bounds of this connection.
-        traffic: Where its bytes and messages are counted.
         opening: Bytes that leave before the first frame: the answer to the handshake.
     """
 
@@ -46,10 +44,8 @@ class WebSocketSender(Subscriber):
         "_gone",
         "_handling",
         "_hub",
-        "_messages_sent",
         "_progress",
         "_state",
-        "_traffic",
         "_transport",
         "_unsent",
         "_watching_room",
@@ -65,7 +61,6 @@ class WebSocketSender(Subscriber):
         encoding: FrameEncoding,
         *,
         limits: Limits,
-        traffic: Traffic,
         opening: bytes = b"",
     ) -> None:
         super().__init__(
@@ -83,15 +78,13 @@ class WebSocketSender(Subscriber):
         self._hub = hub
         self._transport = transport
         self._state = state
-        self._traffic = traffic
         if opening:
             state.queue_frame(opening)
         self._unsent: bytes | memoryview = b""
         self._progress: trio.Event | None = None
         self._watching_room = False
-        self._handling = False  # whoever does so flushes at the end
+        self._handling = False  # whoever does so is attended by the broadcaster, and flushes at the end
         self._gone = False
-        self._messages_sent = 0
 
     @property
     def limits(self) -> Limits:
@@ -104,11 +97,10 @@ class WebSocketSender(Subscriber):
 
     def send_message(self, message: bytes, *, text: bool = True) -> None:
         """Queue a message of its own, before the next events; dropped without a word once the connection is closing."""
-        if self.ended is None and self._state.queue_message(message, text):
-            self._traffic.messages_out += 1
-            self._messages_sent += 1
-        # Noted in any case: the events of a burst must not overtake it. But nobody is woken if it leaves anyhow.
-        self._hub.broadcaster.mark(self, wake=not self._handling)
+        if self.ended is None:
+            self._state.queue_message(message, text)
+        if not self._handling:
+            self._hub.broadcaster.mark(self)
 
     async def send(self, message: bytes, *, text: bool = True) -> None:
         """
@@ -118,9 +110,7 @@ class WebSocketSender(Subscriber):
             ConnectionClosed: If the connection is over.
         """
         self._check_ended()
-        if self._state.queue_message(message, text):
-            self._traffic.messages_out += 1
-            self._messages_sent += 1
+        self._state.queue_message(message, text)
         self.flush()
         if self.crowded:
             await self.wait_room()
@@ -129,6 +119,11 @@ class WebSocketSender(Subscriber):
     def over(self) -> bool:
         """Whether it has ended, or its closing has begun."""
         return self.ended is not None
+
+    @property
+    def replying(self) -> bool:
+        """Whether messages of its own wait, which leave before any event."""
+        return self._state.outbox_bytes > 0
 
     @property
     def crowded(self) -> bool:
@@ -150,9 +145,28 @@ class WebSocketSender(Subscriber):
 
     def flush(self) -> None:
         """Write what is due until the transport takes no more."""
-        self._hub.broadcaster.unmark(self)
         if self.blocked or self._gone:
+            self._hub.broadcaster.unmark(self)
+        elif self._transport.direct and not self.cursors and not self.lagging:
+            self._flush_directly()
+        else:
+            self._hub.broadcaster.unmark(self)
+            self._flush_all()
+
+    def _flush_directly(self) -> None:
+        """As `_flush_all`, where there are no events, and nothing stands between here and the socket."""
+        assert self.slot is not None, "a transport that is direct has one"
+        try:
+            rest = self._state.send_outgoing(self.slot, self.ended is not None)
+        except OSError as error:
+            self._lose(f"the socket is gone: {error.strerror}")
             return
+        if rest:
+            self._unsent = rest
+            self.fall_behind()
+            self._watch_room()
+
+    def _flush_all(self) -> None:
         try:
             while data := self._next_write():
                 if not self._write(data):
@@ -180,7 +194,7 @@ class WebSocketSender(Subscriber):
     def _write(self, data: bytes | memoryview) -> bool:
         """Hand over bytes; returns whether more may follow at once."""
         sent = self._transport.send_nowait(data)
-        self._traffic.bytes_out += sent
+        self._state.traffic.bytes_out += sent
         self._unsent = memoryview(data)[sent:] if sent < len(data) else b""
         return not self._unsent and not self._transport.full
 
@@ -236,7 +250,7 @@ class WebSocketSender(Subscriber):
         """It is gone: nothing can be sent, nothing is owed any more, and whoever waits learns of it."""
         self._gone = True
         self._unsent = b""
-        self._state.discard_messages()
+        self._state.abandon()
         self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, reason)
         self._transport.watch_room(False)
         self._watching_room = False
