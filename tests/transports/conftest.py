@@ -45,7 +45,7 @@ class RecordingTransport:
 
     @property
     def direct(self) -> bool:
-        return False  # otherwise it would not be asked
+        return self.inner.direct  # what is written directly is not kept here
 
     @property
     def bytes_sent(self) -> int:

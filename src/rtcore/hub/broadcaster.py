@@ -137,8 +137,6 @@ class Broadcaster:
                 self._settle(views)
         finally:
             self._flushing = False
-        self.attended: Subscriber | None = None
-        """Whose messages are handled just now: it flushes by itself soon, but must do so before a burst leaves."""
 
     def _write_in_step(self, views: Collection[View]) -> None:
         """

@@ -219,7 +219,7 @@ class WebSocketConnection(WebSocketReceiver):
             finally:
                 self._hub.broadcaster.attended = None
                 self._handling = False
-        if self._state.outbox_bytes:  # the answer to the handshake leaves within this tick, whatever the handler waits for
+        if self.replying:  # the answer to the handshake leaves within this tick, whatever the handler waits for
             self._hub.broadcaster.mark(self)
 
     def _end(self, lifetime: Lifetime) -> None:
