@@ -16,13 +16,13 @@ cdef list _NO_PARTS
 
 
 cdef class FrameExchange(FrameOutbox):
-    cdef FrameParser _parser
     cdef bint _assembling
-    cdef list _parts
-    cdef Py_ssize_t _taken
     cdef bint _reading
-    cdef readonly long long bytes_received
     cdef readonly bint handed_on
+    cdef int _taken
+    cdef FrameParser _parser
+    cdef list _parts
+    cdef readonly long long bytes_received
     cdef readonly long long messages_received
     cdef readonly long long pings_received
     cdef readonly long long pongs_received

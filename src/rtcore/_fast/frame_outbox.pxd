@@ -12,14 +12,15 @@ cdef int _PONGS
 
 
 cdef class FrameOutbox:
+    # The small ones together: an idle connection's memory is a promise.
     cdef bint _compression
+    cdef readonly bint abandoned
+    cdef readonly bint close_sent
+    cdef readonly bint close_taken
     cdef list _outbox
     cdef bytes _ping
     cdef list _pongs
     cdef bytes _close_frame
-    cdef readonly bint abandoned
-    cdef readonly bint close_sent
-    cdef readonly bint close_taken
     cdef readonly long long messages_sent
     cdef readonly Py_ssize_t outbox_bytes
     cdef readonly Traffic traffic

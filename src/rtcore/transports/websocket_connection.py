@@ -209,7 +209,6 @@ class WebSocketConnection(WebSocketReceiver):
     def _begin(self, lifetime: Lifetime) -> None:
         lifetime.opened(self)
         if self.conversation is not None:
-            self._handling = True
             self._hub.broadcaster.attended = self
             try:
                 self.conversation.begin()
@@ -218,7 +217,6 @@ class WebSocketConnection(WebSocketReceiver):
                 raise
             finally:
                 self._hub.broadcaster.attended = None
-                self._handling = False
         if self.replying:  # the answer to the handshake leaves within this tick, whatever the handler waits for
             self._hub.broadcaster.mark(self)
 

@@ -197,7 +197,7 @@ class WebSocketReceiver(WebSocketSender):
             return
         self._handle_messages(now)
         self.flush()
-        if self._awaited is not None or state.pending or self.blocked or self._ending:
+        if self._awaited is not None or self.blocked or self.ended is not None or state.pending or state.close_sent:
             self._leave_to_task()
 
     def _keep(self) -> None:
@@ -254,13 +254,11 @@ class WebSocketReceiver(WebSocketSender):
         """Handle what was fed, one message after the other, until one has to be awaited or the turn is over."""
         state, broadcaster = self._state, self._hub.broadcaster
         assert self.conversation is not None, "only asked for where there is one"
-        self._handling = True
         broadcaster.attended = self
         try:
             self._awaited = state.hand_on(self.conversation, self, began)
         finally:
             broadcaster.attended = None
-            self._handling = False
         if state.handed_on:
             self.timers.last_message = began
 

@@ -42,7 +42,6 @@ class WebSocketSender(Subscriber):
 
     __slots__ = (
         "_gone",
-        "_handling",
         "_hub",
         "_progress",
         "_state",
@@ -83,7 +82,6 @@ class WebSocketSender(Subscriber):
         self._unsent: bytes | memoryview = b""
         self._progress: trio.Event | None = None
         self._watching_room = False
-        self._handling = False  # whoever does so is attended by the broadcaster, and flushes at the end
         self._gone = False
 
     @property
@@ -99,7 +97,7 @@ class WebSocketSender(Subscriber):
         """Queue a message of its own, before the next events; dropped without a word once the connection is closing."""
         if self.ended is None:
             self._state.queue_message(message, text)
-        if not self._handling:
+        if self._hub.broadcaster.attended is not self:  # otherwise it leaves anyhow, once this message is handled
             self._hub.broadcaster.mark(self)
 
     async def send(self, message: bytes, *, text: bool = True) -> None:
@@ -147,7 +145,7 @@ class WebSocketSender(Subscriber):
         """Write what is due until the transport takes no more."""
         if self.blocked or self._gone:
             self._hub.broadcaster.unmark(self)
-        elif self._transport.direct and not self.cursors and not self.lagging:
+        elif self._transport.direct and not self.cursors and (self._backlog is None or not self.lagging):
             self._flush_directly()
         else:
             self._hub.broadcaster.unmark(self)
