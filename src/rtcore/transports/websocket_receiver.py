@@ -305,7 +305,7 @@ class WebSocketReceiver(WebSocketSender):
     def undeliverable(self) -> None:
         """Close, with nothing of what it is owed."""
         self._hub.detach(self)
-        self._traffic.errors += 1
+        self._state.traffic.errors += 1
         try:
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
             self._transport.wake()
