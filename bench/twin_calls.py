@@ -122,7 +122,6 @@ def filter_program(twin: Twin) -> Calls:
 def framing(twin: Twin) -> Calls:
     parser = twin.FrameParser(1 << 20)
     return {
-        "encode_frame 100 B": lambda: twin.encode_frame(1, MESSAGE),
         "FrameParser.feed, a frame of 100 B": lambda: parser.feed(FRAME),
         "FrameParser.feed, 10 frames of 100 B": lambda: parser.feed(FRAME * 10),
     }
@@ -135,6 +134,34 @@ def json_text(twin: Twin) -> Calls:
         "holds_null, 100 B": lambda: twin.holds_null(data),
         "encode_event_text, 100 B": lambda: twin.encode_event_text("tasks", "task.progress", data, 1.7e9, 42),
     }
+
+
+def frame_writer(twin: Twin) -> Calls:
+    return {"encode_frame 100 B": lambda: twin.encode_frame(1, MESSAGE)}
+
+
+def frame_outbox(twin: Twin) -> Calls:
+    outbox = twin.FrameOutbox()
+
+    def send() -> bytes:
+        outbox.queue_message(MESSAGE)
+        return bytes(outbox.take_outgoing())
+
+    return {"FrameOutbox, a message of 100 B queued and taken": send}
+
+
+def frame_exchange(twin: Twin) -> Calls:
+    exchange = twin.FrameExchange(1 << 20)
+
+    def receive() -> object:
+        exchange.feed(FRAME)
+        return exchange.next_event()
+
+    return {"FrameExchange, a message of 100 B fed and asked for": receive}
+
+
+def peer_events(twin: Twin) -> Calls:
+    return {"MessageReceived, made": lambda: twin.MessageReceived(True, MESSAGE)}
 
 
 def masking(twin: Twin) -> Calls:
@@ -166,6 +193,15 @@ def token_bucket(twin: Twin) -> Calls:
     return {"TokenBucket.take": lambda: bucket.take(1.0)}
 
 
+def traffic(twin: Twin) -> Calls:
+    totals = twin.Traffic()
+
+    def count() -> None:
+        totals.messages_in += 1
+
+    return {"Traffic, one counted": count}
+
+
 def utf8(twin: Twin) -> Calls:
     validator = twin.Utf8Validator()
     return {
@@ -177,8 +213,8 @@ def utf8(twin: Twin) -> Calls:
 CALLS: Mapping[str, Callable[[Twin], Calls]] = {
     make.__name__: make
     for make in (
-        *(batch_encoder, deflate, event_ring, fan_out, filter_program, framing, json_text),
-        *(masking, request_head, socket_table, token_bucket, utf8),
+        *(batch_encoder, deflate, event_ring, fan_out, filter_program, frame_exchange, frame_outbox, frame_writer),
+        *(framing, json_text, masking, peer_events, request_head, socket_table, token_bucket, traffic, utf8),
     )
 }
 """By the family's name."""

@@ -21,6 +21,8 @@ from __future__ import annotations
 import array
 import fcntl
 import gc
+import os
+import socket
 import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -140,6 +142,26 @@ async def fan32(size: int) -> int:
         return await fan_out(hub, clients, size, 32)
 
 
+@scenario("echo", "message of 128 B, masked, answered by an application's handler, 64 clients in turn", 20, 120)
+async def echo(size: int) -> int:
+    import trio.testing
+
+    from rtcore.testing import mask_frame
+
+    message = mask_frame(1, b"x" * 128)
+    async with open_clients(64, b"/echo", b"first", b"first") as (_, clients):
+        sockets = [socket.socket(fileno=os.dup(client.socket.fileno())) for client in clients]
+        for _ in range(size):
+            for each in sockets:
+                each.send(message)
+            await trio.testing.wait_all_tasks_blocked()
+            for each in sockets:
+                assert len(each.recv(1024)) == 4 + 128
+        for each in sockets:
+            each.close()
+    return size * 64
+
+
 async def fan_out(hub: rtcore.Hub, clients: list[trio.SocketStream], size: int, burst: int) -> int:
     """Publish `size` times `burst` messages, each burst once the last has left; the clients do not read meanwhile."""
     import trio.testing
@@ -161,23 +183,28 @@ def unread_bytes(client: trio.SocketStream) -> int:
     return count[0]
 
 
+SUBSCRIBE = b'{"type":"subscribe","data":{"channels":["tasks"]}}'
+
+
 @asynccontextmanager
-async def open_clients(count: int) -> AsyncIterator[tuple[rtcore.Hub, list[trio.SocketStream]]]:
-    """A server on a real port, with so many clients on real sockets that have subscribed to `tasks`."""
+async def open_clients(
+    count: int, path: bytes = b"/ws", first: bytes = SUBSCRIBE, answer: bytes = b'"subscribed"'
+) -> AsyncIterator[tuple[rtcore.Hub, list[trio.SocketStream]]]:
+    """A server on a real port, with so many clients on real sockets; each said `first` and got `answer`."""
     import trio
 
     import rtcore
     from rtcore.testing import mask_frame
 
-    subscription = mask_frame(1, b'{"type":"subscribe","data":{"channels":["tasks"]}}')
+    message = mask_frame(1, first)
     async with rtcore.open_hub() as hub, AsyncExitStack() as closing, trio.open_nursery() as nursery:
-        server = await nursery.start(rtcore.serve, hub, rtcore.Settings(port=0))
+        server = await nursery.start(rtcore.serve, hub, rtcore.Settings(port=0, echo=True))
         streams = [await trio.open_tcp_stream("127.0.0.1", server.port) for _ in range(count)]
         for stream in streams:
             closing.push_async_exit(stream)
-            await stream.send_all(HEAD.replace(b"permessage-deflate", b"none") + subscription)
+            await stream.send_all(HEAD.replace(b"permessage-deflate", b"none").replace(b"/ws", path) + message)
             received = b""
-            while b'"subscribed"' not in received:
+            while answer not in received:
                 more = await stream.receive_some()
                 assert more, f"the server hung up after {received!r}"
                 received += more

@@ -56,7 +56,7 @@ def pretend_compiled(package: Path, *families: str) -> None:
 @pytest.mark.parametrize("extensions", [None, "auto", "off"])
 def test_pure_twins_serve_where_none_was_built(package: Path, extensions: str | None) -> None:
     result = run(package, extensions)
-    assert result.stdout.split() == ["pure", "rtcore._pure.token_bucket", "rtcore._pure.framing"], result.stderr
+    assert result.stdout.split() == ["pure", "rtcore._pure.token_bucket", "rtcore._pure.frame_writer"], result.stderr
 
 
 def test_missing_twins_fail_when_they_are_required(package: Path) -> None:
@@ -69,13 +69,14 @@ def test_missing_twins_fail_when_they_are_required(package: Path) -> None:
 def test_compiled_twins_serve_where_they_were_built(package: Path, extensions: str | None) -> None:
     pretend_compiled(package, *chooser.FAMILIES)
     result = run(package, extensions)
-    assert result.stdout.split() == ["compiled", "rtcore._fast.token_bucket", "rtcore._fast.framing"], result.stderr
+    expected = ["compiled", "rtcore._fast.token_bucket", "rtcore._fast.frame_writer"]
+    assert result.stdout.split() == expected, result.stderr
 
 
 def test_compiled_twins_can_be_turned_off(package: Path) -> None:
     pretend_compiled(package, *chooser.FAMILIES)
     result = run(package, "off")
-    assert result.stdout.split() == ["pure", "rtcore._pure.token_bucket", "rtcore._pure.framing"], result.stderr
+    assert result.stdout.split() == ["pure", "rtcore._pure.token_bucket", "rtcore._pure.frame_writer"], result.stderr
 
 
 @pytest.mark.parametrize("extensions", ["auto", "required"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
-__all__ = ["Reader", "cut"]
+__all__ = ["Reader", "cut", "told_of"]
 
 
 class Reader:
@@ -44,3 +45,8 @@ def cut(data: bytes, seed: int) -> list[bytes]:
         pieces.append(data[:size])
         data = data[size:]
     return pieces
+
+
+def told_of(event: Any) -> tuple[Any, ...]:  # Any: an event of either implementation
+    """An event's kind, and what it says."""
+    return type(event).__name__, *(getattr(event, name) for name in event.__match_args__)

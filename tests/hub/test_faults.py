@@ -19,7 +19,6 @@ from rtcore.hub.hub import Hub
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.transports.socket_driver import SOCKETS_AVAILABLE
 from rtcore.transports.socket_transport import SocketTransport
-from rtcore.transports.traffic import Traffic
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.limits import Limits
 
@@ -55,7 +54,6 @@ class Sockets:
             encoding,  # type: ignore[arg-type]  # of its kind
             connection_id="c",
             limits=Limits(),
-            traffic=Traffic(),
         )
         self.peers[connection] = theirs
         return connection

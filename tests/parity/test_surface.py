@@ -22,9 +22,14 @@ CONSTRUCTORS: dict[str, dict[str, Any]] = {
     "EventRing": {},
     "FanOut": {"write_bytes": 65536},
     "FilterProgram": {"conditions": (("type", ("in", ("text", "a"))),)},
+    "FrameExchange": {"maximum_message_bytes": 1000},
+    "FrameOutbox": {},
     "FrameParser": {"maximum_message_bytes": 1000},
     "MessageDeflater": {"window_bits": 12, "level": 1},
     "MessageInflater": {"window_bits": 12, "context_takeover": False, "maximum_bytes": 10},
+    "MessageReceived": {"text": True, "data": b"a"},
+    "PingReceived": {"payload": b"a"},
+    "PongReceived": {"payload": b"a"},
     "RequestHead": {
         "method": "GET",
         "target": "/a?b",
@@ -36,6 +41,7 @@ CONSTRUCTORS: dict[str, dict[str, Any]] = {
     "SlotGroup": {},
     "SocketTable": {},
     "TokenBucket": {"rate": 1.0, "burst": 1, "now": 0.0},
+    "Traffic": {},
     "Utf8Validator": {},
 }
 """Good arguments for each class: what a compiled constructor accepts can only be found by calling it."""

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from rtcore._fast import SlotOwner, SocketSlot, SocketTable
+from rtcore._fast import SlotOwner, SocketSlot, SocketTable, Traffic
 from rtcore.application import ApplicationHub
 from rtcore.hub.encoding import FrameEncoding
 from rtcore.protocol.connection_state import ConnectionState
@@ -21,7 +21,6 @@ from rtcore.testing import TestClient, clogged_stream_pair, open_test_hub
 from rtcore.transports.socket_driver import open_socket_table
 from rtcore.transports.socket_transport import SocketTransport
 from rtcore.transports.stream_transport import StreamTransport
-from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Receiver, Transport
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.channels import Namespace, Overflow
@@ -43,6 +42,10 @@ class RecordingTransport:
     @property
     def slot(self) -> SocketSlot | None:
         return self.inner.slot
+
+    @property
+    def direct(self) -> bool:
+        return self.inner.direct  # what is written directly is not kept here
 
     @property
     def bytes_sent(self) -> int:
@@ -227,11 +230,10 @@ async def talk_over(
     connection = WebSocketConnection(
         hub,
         transport,
-        ConnectionState(maximum_message_bytes=limits.message_bytes),
+        ConnectionState(maximum_message_bytes=limits.message_bytes, traffic=traffic),
         FrameEncoding(None),
         connection_id="c1",
         limits=limits,
-        traffic=traffic,
         early=early,
         opening=opening,
     )

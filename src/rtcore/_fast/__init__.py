@@ -26,12 +26,17 @@ FAMILIES = (
     "event_ring",
     "fan_out",
     "filter_program",
+    "frame_exchange",
+    "frame_outbox",
+    "frame_writer",
     "framing",
     "json_text",
     "masking",
+    "peer_events",
     "request_head",
     "socket_table",
     "token_bucket",
+    "traffic",
     "utf8",
 )
 """Modules that exist in `rtcore._pure` and, compiled, in `rtcore._fast`."""

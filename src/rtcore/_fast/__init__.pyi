@@ -8,14 +8,19 @@ from rtcore._pure.fan_out import FanOut as FanOut
 from rtcore._pure.fan_out import SlotGroup as SlotGroup
 from rtcore._pure.filter_program import FilterProgram as FilterProgram
 from rtcore._pure.filter_program import passing as passing
+from rtcore._pure.frame_exchange import FrameExchange as FrameExchange
+from rtcore._pure.frame_outbox import FrameOutbox as FrameOutbox
+from rtcore._pure.frame_writer import encode_frame as encode_frame
+from rtcore._pure.frame_writer import frame_header as frame_header
 from rtcore._pure.framing import FrameParser as FrameParser
-from rtcore._pure.framing import encode_frame as encode_frame
-from rtcore._pure.framing import frame_header as frame_header
 from rtcore._pure.json_text import encode_event_text as encode_event_text
 from rtcore._pure.json_text import holds_null as holds_null
 from rtcore._pure.json_text import json_depth_exceeds as json_depth_exceeds
 from rtcore._pure.masking import apply_mask as apply_mask
 from rtcore._pure.masking import unmask_slice as unmask_slice
+from rtcore._pure.peer_events import MessageReceived as MessageReceived
+from rtcore._pure.peer_events import PingReceived as PingReceived
+from rtcore._pure.peer_events import PongReceived as PongReceived
 from rtcore._pure.request_head import RequestHead as RequestHead
 from rtcore._pure.request_head import check_head_bytes as check_head_bytes
 from rtcore._pure.request_head import check_line_bytes as check_line_bytes
@@ -27,6 +32,7 @@ from rtcore._pure.socket_table import SocketSlot as SocketSlot
 from rtcore._pure.socket_table import SocketTable as SocketTable
 from rtcore._pure.socket_table import accept_all as accept_all
 from rtcore._pure.token_bucket import TokenBucket as TokenBucket
+from rtcore._pure.traffic import Traffic as Traffic
 from rtcore._pure.utf8 import Utf8Validator as Utf8Validator
 from rtcore._pure.utf8 import is_utf8 as is_utf8
 

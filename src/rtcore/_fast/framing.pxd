@@ -52,8 +52,3 @@ cdef class FrameParser:
     cdef bint _check_size(self, long long length) except -1
 
     cdef bint _fail(self, int close_code, str reason) except -1
-
-
-cpdef bytes frame_header(int opcode, long long length, bint rsv1=*, bint fin=*, bint masked=*)
-
-cpdef bytes encode_frame(int opcode, bytes payload, bint rsv1=*, bint fin=*, bytes mask=*)

@@ -1,6 +1,6 @@
 # cython: language_level=3, auto_pickle=False, annotation_typing=False
 """
-Frames: bytes to parts of messages, and messages to bytes.
+Frames that come in: bytes to parts of messages.
 
 The parser hands out what it has as soon as it has it, unmasked: a frame that comes in ten pieces gives ten parts, so
 text can be checked byte by byte, nothing is held twice, and memory grows with what came, never with what was announced.
@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from rtcore.errors import RemoteProtocolError
 
-from .masking import apply_mask, unmask_slice
+from .masking import unmask_slice
 
-__all__ = ["FrameParser", "encode_frame", "frame_header"]
+__all__ = ["FrameParser"]
 
 _FIN = 0x80
 _RSV1 = 0x40
@@ -209,7 +209,7 @@ class FrameParser:
         if self._masked:
             if end - position < 4:
                 return -1
-            self._mask = data[position : position + 4]
+            self._mask = octets[position : position + 4]
             position += 4
         return position
 
@@ -256,60 +256,3 @@ class FrameParser:
     def _fail(self, close_code: int, reason: str) -> bool:
         self.failure = RemoteProtocolError(reason, close_code=close_code)
         return False
-
-
-def frame_header(opcode: int, length: int, rsv1: bool = False, fin: bool = True, masked: bool = False) -> bytes:
-    """
-    The header of a frame, without the masking key.
-
-    Args:
-        opcode: 0 to 15.
-        length: Bytes of payload, below 2**63.
-        rsv1: Whether the message is compressed; on its first frame only.
-        fin: Whether the frame is the last of its message.
-        masked: Whether a masking key follows; from clients only.
-
-    Returns:
-        2, 4 or 10 bytes.
-
-    Raises:
-        ValueError: If a number is outside its range.
-
-    Source: RFC 6455, section 5.2.
-    """
-    if not 0 <= opcode <= 15:
-        raise ValueError(f"opcode must be 0 to 15, got {opcode}")
-    if not 0 <= length < 1 << 63:
-        raise ValueError(f"length must be 0 to 2**63 - 1, got {length}")
-    first = opcode | (_FIN if fin else 0) | (_RSV1 if rsv1 else 0)
-    second = _MASKED if masked else 0
-    if length <= _CONTROL_BYTES:
-        return bytes((first, second | length))
-    if length <= 0xFFFF:
-        return bytes((first, second | 126, length >> 8, length & 0xFF))
-    return bytes((first, second | 127)) + length.to_bytes(8, "big")
-
-
-def encode_frame(opcode: int, payload: bytes, rsv1: bool = False, fin: bool = True, mask: bytes | None = None) -> bytes:
-    """
-    A whole frame.
-
-    Args:
-        opcode: 0 to 15.
-        payload: n >= 0 bytes.
-        rsv1: Whether the message is compressed; on its first frame only.
-        fin: Whether the frame is the last of its message.
-        mask: None from a server; from a client, 4 bytes that nobody can foresee.
-
-    Raises:
-        TypeError: If `payload` or `mask` is not `bytes`.
-        ValueError: If `opcode` is outside its range or `mask` is not 4 bytes long.
-
-    Source: RFC 6455, section 5.2.
-    """
-    if type(payload) is not bytes or (mask is not None and type(mask) is not bytes):
-        raise TypeError("payload and mask must be bytes")
-    header = frame_header(opcode, len(payload), rsv1, fin, mask is not None)
-    if mask is None:
-        return header + payload
-    return header + mask + apply_mask(payload, mask)

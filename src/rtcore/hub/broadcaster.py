@@ -54,6 +54,8 @@ class Broadcaster:
         self._parked = trio.lowlevel.ParkingLot()
         self._asleep = False
         self._flushing = False
+        self.attended: Subscriber | None = None
+        """Whose messages are handled just now: it flushes by itself soon, but must do so before a burst leaves."""
 
     @property
     def bytes_sent(self) -> int:
@@ -93,16 +95,10 @@ class Broadcaster:
             self._asleep = False
             self._parked.unpark()
 
-    def mark(self, subscriber: Subscriber, *, wake: bool = True) -> None:
-        """
-        Have one subscriber flush in this tick: it was set back, or has a message of its own.
-
-        Args:
-            wake: False where it flushes by itself soon, and only has to do so before a burst leaves.
-        """
+    def mark(self, subscriber: Subscriber) -> None:
+        """Have one subscriber flush in this tick: it was set back, or has a message of its own."""
         self._subscribers[subscriber] = None
-        if wake:
-            self._wake()
+        self._wake()
 
     def unmark(self, subscriber: Subscriber) -> None:
         """A subscriber has nothing to flush any more, or has ended."""
@@ -129,6 +125,8 @@ class Broadcaster:
                     if view.singles or view.strays:
                         for apart in (view.singles, view.strays):
                             subscribers.update((cursor.subscriber, None) for cursor in apart)
+                if self.attended is not None and self.attended.replying:
+                    subscribers[self.attended] = None
                 # These first: whoever has a message of its own must not be sent an event before it.
                 for subscriber in subscribers:
                     try:

@@ -120,6 +120,11 @@ class Subscriber(ABC):
             self._backlog.discard(cursor)
 
     @property
+    def replying(self) -> bool:
+        """Whether messages of its own wait, which leave before any event."""
+        return False
+
+    @property
     def over(self) -> bool:
         """Whether its connection is over, so that nothing more may be done in its name."""
         return False

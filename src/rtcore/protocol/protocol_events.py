@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import define
 
+from rtcore._fast import MessageReceived, PingReceived, PongReceived
+
 __all__ = [
     "CloseReceived",
     "MessageReceived",
@@ -12,28 +14,6 @@ __all__ = [
     "ProtocolEvent",
     "ProtocolFailed",
 ]
-
-
-@define
-class MessageReceived:
-    """A whole message, inflated; text is valid UTF-8."""
-
-    text: bool
-    data: bytes
-
-
-@define
-class PingReceived:
-    """A ping; its pong is queued already."""
-
-    payload: bytes
-
-
-@define
-class PongReceived:
-    """A pong, asked for or not."""
-
-    payload: bytes
 
 
 @define

@@ -15,7 +15,7 @@ from typing import Final
 import trio
 from starlette.types import ASGIApp
 
-from rtcore._fast import SocketSlot
+from rtcore._fast import SocketSlot, Traffic
 from rtcore.errors import HandshakeRefused
 from rtcore.hub.encoding import frame_encoding
 from rtcore.hub.hub import Hub
@@ -30,7 +30,6 @@ from rtcore.server.reception import HttpRequest, Reception, Upgrade, refuse
 from rtcore.server.unfinished import Unfinished
 from rtcore.transports.socket_transport import SocketTransport
 from rtcore.transports.stream_transport import StreamTransport
-from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.limits import Limits
@@ -204,11 +203,12 @@ class Connections:
         connection = WebSocketConnection(
             self._hub,
             transport,
-            ConnectionState(maximum_message_bytes=limits.message_bytes, compression=accepted.compression),
+            ConnectionState(
+                maximum_message_bytes=limits.message_bytes, compression=accepted.compression, traffic=self._traffic
+            ),
             frame_encoding(accepted.compression, profile.event_names),
             connection_id=self._names.take(),
             limits=limits,
-            traffic=self._traffic,
             opening=accepted.response,
             early=upgrade.early,
         )

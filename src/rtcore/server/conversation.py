@@ -10,7 +10,7 @@ from typing import Final
 import trio
 from attrs import frozen
 
-from rtcore._fast import TokenBucket
+from rtcore._fast import TokenBucket, Traffic
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.dialect import RTCORE, Dialect
 from rtcore.hub.hub import Hub
@@ -21,7 +21,6 @@ from rtcore.server.authentication import Authenticator
 from rtcore.server.revocation import RevocationList
 from rtcore.server.violations import ViolationLedger
 from rtcore.transports.conversation import Conversation
-from rtcore.transports.traffic import Traffic
 from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits

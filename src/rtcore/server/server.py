@@ -20,6 +20,7 @@ from typing import Final
 import trio
 from attrs import evolve
 
+from rtcore._fast import Traffic
 from rtcore.errors import SettingsError
 from rtcore.features.system_metrics import SystemMetrics
 from rtcore.hub.hub import Hub
@@ -50,7 +51,6 @@ from rtcore.server.tls import TlsContext
 from rtcore.server.violations import ViolationLedger
 from rtcore.transports.socket_driver import SOCKETS_AVAILABLE, open_socket_table
 from rtcore.transports.socket_stream import SocketStream
-from rtcore.transports.traffic import Traffic
 from rtcore.values.identity import ANONYMOUS
 from rtcore.values.version import VERSION
 

@@ -47,6 +47,7 @@ class SocketTransport:
 
     __slots__ = ("_task", "slot")
 
+    direct = True
     sending = False
     full = False
 

@@ -27,6 +27,8 @@ class StreamTransport:
             for the bursts of a publisher, which a reader that keeps up must not pay for with dropped events.
     """
 
+    direct = False
+
     __slots__ = (
         "_buffer_bytes",
         "_buffered",

@@ -29,6 +29,11 @@ class Transport(Protocol):
         ...
 
     @property
+    def direct(self) -> bool:
+        """Whether `send_nowait` is no more than the slot's `send`, which compiled code may call instead."""
+        ...
+
+    @property
     def bytes_sent(self) -> int:
         """Bytes taken so far, those that the fan-out wrote to the socket included."""
         ...

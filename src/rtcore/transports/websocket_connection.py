@@ -26,7 +26,6 @@ from rtcore.protocol.envelope import encode_error
 from rtcore.transports.connection_timers import ENDINGS, Due
 from rtcore.transports.lifetime import UNOBSERVED, Lifetime
 from rtcore.transports.statistics import ConnectionStatistics
-from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
 from rtcore.transports.websocket_receiver import WebSocketReceiver
 from rtcore.values.identity import Identity
@@ -62,7 +61,6 @@ class WebSocketConnection(WebSocketReceiver):
         encoding: Wire form of shared frames that this peer understands.
         connection_id: Unique name for logs and statistics.
         limits: Bounds of this connection.
-        traffic: Where its bytes and messages are counted.
         opening: Bytes that leave before the first frame: the answer to the handshake.
         early: Bytes that came after the handshake's request.
     """
@@ -78,7 +76,6 @@ class WebSocketConnection(WebSocketReceiver):
         *,
         connection_id: str,
         limits: Limits,
-        traffic: Traffic,
         opening: bytes = b"",
         early: bytes = b"",
     ) -> None:
@@ -89,7 +86,6 @@ class WebSocketConnection(WebSocketReceiver):
             encoding,
             connection_id=connection_id,
             limits=limits,
-            traffic=traffic,
             opening=opening,
             early=early,
         )
@@ -115,11 +111,11 @@ class WebSocketConnection(WebSocketReceiver):
             address=self.address,
             path=self.path,
             user=None if identity is None or identity.anonymous else identity.user,
-            bytes_received=self._bytes_received,
+            bytes_received=self._state.bytes_received,
             bytes_sent=self._transport.bytes_sent,
-            messages_received=self._messages_received,
-            messages_sent=self._messages_sent,
-            unsent_bytes=self._outbox_bytes + len(self._unsent),
+            messages_received=self._state.messages_received,
+            messages_sent=self._state.messages_sent,
+            unsent_bytes=self._state.outbox_bytes + len(self._unsent),
             idle_seconds=trio.current_time() - self.timers.last_message,
             ended=self.ended is not None,
             protocol=self._state.statistics(),
@@ -213,15 +209,15 @@ class WebSocketConnection(WebSocketReceiver):
     def _begin(self, lifetime: Lifetime) -> None:
         lifetime.opened(self)
         if self.conversation is not None:
-            self._handling = True
+            self._hub.broadcaster.attended = self
             try:
                 self.conversation.begin()
             except BaseException:
                 self._end(lifetime)
                 raise
             finally:
-                self._handling = False
-        if self._outbox:  # the answer to the handshake leaves within this tick, whatever the handler waits for
+                self._hub.broadcaster.attended = None
+        if self.replying:  # the answer to the handshake leaves within this tick, whatever the handler waits for
             self._hub.broadcaster.mark(self)
 
     def _end(self, lifetime: Lifetime) -> None:

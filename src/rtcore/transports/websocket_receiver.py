@@ -22,7 +22,6 @@ from rtcore.hub.hub import Hub
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.protocol.protocol_events import CloseReceived, MessageReceived, PingReceived, ProtocolEvent, ProtocolFailed
 from rtcore.transports.conversation import Conversation
-from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
 from rtcore.transports.websocket_sender import WebSocketSender
 from rtcore.values.limits import Limits
@@ -49,21 +48,18 @@ class WebSocketReceiver(WebSocketSender):
         encoding: Wire form of shared frames that this peer understands.
         connection_id: Unique name for logs and statistics.
         limits: Bounds of this connection.
-        traffic: Where its bytes and messages are counted.
         opening: Bytes that leave before the first frame: the answer to the handshake.
         early: Bytes that came after the handshake's request.
     """
 
     __slots__ = (
         "_awaited",
-        "_bytes_received",
         "_connection_id",
         "_end_of_stream",
         "_finishing",
         "_last_word",
         "_left_reading",
         "_messages",
-        "_messages_received",
         "_reading",
         "_scope",
         "conversation",
@@ -78,11 +74,10 @@ class WebSocketReceiver(WebSocketSender):
         *,
         connection_id: str,
         limits: Limits,
-        traffic: Traffic,
         opening: bytes = b"",
         early: bytes = b"",
     ) -> None:
-        super().__init__(hub, transport, state, encoding, limits=limits, traffic=traffic, opening=opening)
+        super().__init__(hub, transport, state, encoding, limits=limits, opening=opening)
         self.conversation: Conversation | None = None
         """What handles its messages; None: a handler that awaits `receive`."""
         self._connection_id = connection_id
@@ -94,8 +89,6 @@ class WebSocketReceiver(WebSocketSender):
         self._reading = False
         self._finishing = False
         self._left_reading = self.timers.last_received
-        self._bytes_received = len(early)
-        self._messages_received = 0
         state.feed(early)
         if transport.slot is not None:
             transport.slot.owner = self  # what comes before its task has begun is its already
@@ -150,7 +143,7 @@ class WebSocketReceiver(WebSocketSender):
         self._end_reading()
         self.flush()
         if self._state.pending and self._awaited is None and not self.crowded:
-            self._handle_messages()
+            self._handle_messages(trio.current_time())
             self.flush()
         awaited, self._awaited = self._awaited, None
         if awaited is not None:
@@ -196,26 +189,35 @@ class WebSocketReceiver(WebSocketSender):
 
     def data_received(self, data: bytes) -> None:
         """The next bytes came."""
-        self._traffic.bytes_in += len(data)
-        self._bytes_received += len(data)
-        self._state.feed(data)
-        self.timers.received(trio.current_time(), message=False)
-        if self._finishing or self._state.close_sent:
+        state = self._state
+        now = self.timers.last_received = trio.current_time()
+        state.feed(data)
+        if not self._reading or self.conversation is None or state.close_sent:
+            self._keep()
+            return
+        self._handle_messages(now)
+        self.flush()
+        if self._awaited is not None or self.blocked or self.ended is not None or state.pending or state.close_sent:
+            self._leave_to_task()
+
+    def _keep(self) -> None:
+        """What was fed is for the handler's task, or for nobody any more."""
+        state = self._state
+        if self._finishing or state.close_sent:
             self._discard_messages()
         elif not self._reading:
             self._transport.watch_input(False)  # one read ahead of the handler is enough: the rest waits at the peer
-        elif self.conversation is None:
-            self._take_messages()
-            if self._messages or self._state.pending or self._ending:
-                self._end_portion()
-            elif self._state.control_pending:
-                self.flush()
         else:
-            self._handle_messages()
-            self.flush()
-            if self._awaited is not None or self._state.pending or self._ending or self.crowded:
-                self._end_reading()
+            self._take_messages()
+            if self._messages or state.pending or self._ending:
                 self._end_portion()
+            elif state.control_pending:
+                self.flush()
+
+    def _leave_to_task(self) -> None:
+        if self._awaited is not None or self._state.pending or self._ending or self.crowded:
+            self._end_reading()
+            self._end_portion()
 
     def _end_portion(self) -> None:
         """The connection's task goes on; if it has something left to do, nothing more is read meanwhile."""
@@ -243,46 +245,33 @@ class WebSocketReceiver(WebSocketSender):
                 self._messages.append(event)
             else:
                 left -= _MESSAGE_BYTES
-                self._heard(event)
-        self._count(count)
-
-    def _handle_messages(self) -> None:
-        """Handle what was fed, one message after the other, until one has to be awaited or the turn is over."""
-        conversation, state = self.conversation, self._state
-        assert conversation is not None, "only asked for where there is one"
-        began = trio.current_time()
-        left = _PORTION_BYTES
-        count = 0
-        self._handling = True
-        try:
-            while self.ended is None and (event := state.next_event()) is not None:
-                left -= _MESSAGE_BYTES
-                if isinstance(event, MessageReceived):
-                    left -= len(event.data)
-                    count += 1
-                    self._awaited = conversation.handle(event)
-                else:
-                    self._heard(event)
-                if not state.pending and self._awaited is None:
-                    continue  # nearly always the only message of its segment
-                if self.crowded:  # the replies to one segment must not pile up before the first leaves
-                    self.flush()
-                turn_over = left <= 0 or trio.current_time() - began > _TURN_SECONDS
-                if self._awaited is not None or self.crowded or turn_over:
-                    break
-        finally:
-            self._handling = False
-        self._count(count)
-
-    def _count(self, messages: int) -> None:
-        if messages:
-            self._traffic.messages_in += messages
-            self._messages_received += messages
+                self.heard(event)
+        if count:
+            self._state.count_messages(count)
             self.timers.last_message = trio.current_time()
 
-    def _heard(self, event: ProtocolEvent) -> None:
+    def _handle_messages(self, began: float) -> None:
+        """Handle what was fed, one message after the other, until one has to be awaited or the turn is over."""
+        state, broadcaster = self._state, self._hub.broadcaster
+        assert self.conversation is not None, "only asked for where there is one"
+        broadcaster.attended = self
+        try:
+            self._awaited = state.hand_on(self.conversation, self, began)
+        finally:
+            broadcaster.attended = None
+        if state.handed_on:
+            self.timers.last_message = began
+
+    def turn_over(self, left: int, began: float) -> bool:
+        """Asked after each message that was not the last: replies must not pile up, nor others wait for long."""
+        if self.crowded:
+            self.flush()
+        return self.crowded or left <= 0 or trio.current_time() - began > _TURN_SECONDS
+
+    def heard(self, event: ProtocolEvent) -> None:
+        """Something came that is no message."""
         if isinstance(event, PingReceived):
-            self._traffic.pings_in += 1
+            self._state.traffic.pings_in += 1
             if self.conversation is not None:
                 self.conversation.pinged()
         elif isinstance(event, CloseReceived | ProtocolFailed):
@@ -316,7 +305,7 @@ class WebSocketReceiver(WebSocketSender):
     def undeliverable(self) -> None:
         """Close, with nothing of what it is owed."""
         self._hub.detach(self)
-        self._traffic.errors += 1
+        self._state.traffic.errors += 1
         try:
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
             self._transport.wake()
@@ -325,7 +314,7 @@ class WebSocketReceiver(WebSocketSender):
             raise
 
     def _fail(self, error: BaseException) -> None:
-        self._traffic.errors += 1
+        self._state.traffic.errors += 1
         logger.error("connection %s: its handler failed", self._connection_id, exc_info=error)
         self.close(CloseCode.INTERNAL_ERROR, "internal error")
 
@@ -334,7 +323,7 @@ class WebSocketReceiver(WebSocketSender):
         if self._last_word is not None:
             event, self._last_word = self._last_word, None
             if isinstance(event, ProtocolFailed):
-                self._traffic.errors += 1
+                self._state.traffic.errors += 1
                 logger.info("connection %s: closing with %d: %s", self._connection_id, event.code, event.reason)
             self.ended = self.ended or ConnectionClosed(event.code, event.reason)
             self._begin_closing()

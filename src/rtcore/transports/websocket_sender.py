@@ -22,7 +22,6 @@ from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.transports.connection_timers import ConnectionTimers
-from rtcore.transports.traffic import Traffic
 from rtcore.transports.transport import Transport
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
@@ -38,20 +37,14 @@ class WebSocketSender(Subscriber):
         state: The protocol's state, after the handshake.
         encoding: Wire form of shared frames that this peer understands.
         limits: Bounds of this connection.
-        traffic: Where its bytes and messages are counted.
         opening: Bytes that leave before the first frame: the answer to the handshake.
     """
 
     __slots__ = (
         "_gone",
-        "_handling",
         "_hub",
-        "_messages_sent",
-        "_outbox",
-        "_outbox_bytes",
         "_progress",
         "_state",
-        "_traffic",
         "_transport",
         "_unsent",
         "_watching_room",
@@ -67,7 +60,6 @@ class WebSocketSender(Subscriber):
         encoding: FrameEncoding,
         *,
         limits: Limits,
-        traffic: Traffic,
         opening: bytes = b"",
     ) -> None:
         super().__init__(
@@ -85,15 +77,12 @@ class WebSocketSender(Subscriber):
         self._hub = hub
         self._transport = transport
         self._state = state
-        self._traffic = traffic
-        self._outbox: list[bytes] | None = [opening] if opening else None  # an idle connection has none
-        self._outbox_bytes = len(opening)
+        if opening:
+            state.queue_frame(opening)
         self._unsent: bytes | memoryview = b""
         self._progress: trio.Event | None = None
         self._watching_room = False
-        self._handling = False  # whoever does so flushes at the end
         self._gone = False
-        self._messages_sent = 0
 
     @property
     def limits(self) -> Limits:
@@ -106,20 +95,10 @@ class WebSocketSender(Subscriber):
 
     def send_message(self, message: bytes, *, text: bool = True) -> None:
         """Queue a message of its own, before the next events; dropped without a word once the connection is closing."""
-        self._queue(message, text)
-        # Noted in any case: the events of a burst must not overtake it. But nobody is woken if it leaves anyhow.
-        self._hub.broadcaster.mark(self, wake=not self._handling)
-
-    def _queue(self, message: bytes, text: bool) -> None:
-        if self.ended is not None or self._state.close_taken:
-            return
-        frame = self._state.encode_message(message, text)
-        self._traffic.messages_out += 1
-        self._messages_sent += 1
-        if self._outbox is None:
-            self._outbox = []
-        self._outbox.append(frame)
-        self._outbox_bytes += len(frame)
+        if self.ended is None:
+            self._state.queue_message(message, text)
+        if self._hub.broadcaster.attended is not self:  # otherwise it leaves anyhow, once this message is handled
+            self._hub.broadcaster.mark(self)
 
     async def send(self, message: bytes, *, text: bool = True) -> None:
         """
@@ -129,7 +108,7 @@ class WebSocketSender(Subscriber):
             ConnectionClosed: If the connection is over.
         """
         self._check_ended()
-        self._queue(message, text)
+        self._state.queue_message(message, text)
         self.flush()
         if self.crowded:
             await self.wait_room()
@@ -140,9 +119,14 @@ class WebSocketSender(Subscriber):
         return self.ended is not None
 
     @property
+    def replying(self) -> bool:
+        """Whether messages of its own wait, which leave before any event."""
+        return self._state.outbox_bytes > 0
+
+    @property
     def crowded(self) -> bool:
         """Whether more than `Limits.reply_bytes` of own messages wait to leave."""
-        return self._outbox_bytes + len(self._unsent) > self.limits.reply_bytes
+        return self._state.outbox_bytes + len(self._unsent) > self.limits.reply_bytes
 
     async def wait_room(self) -> None:
         """
@@ -159,9 +143,28 @@ class WebSocketSender(Subscriber):
 
     def flush(self) -> None:
         """Write what is due until the transport takes no more."""
-        self._hub.broadcaster.unmark(self)
         if self.blocked or self._gone:
+            self._hub.broadcaster.unmark(self)
+        elif self._transport.direct and not self.cursors and (self._backlog is None or not self.lagging):
+            self._flush_directly()
+        else:
+            self._hub.broadcaster.unmark(self)
+            self._flush_all()
+
+    def _flush_directly(self) -> None:
+        """As `_flush_all`, where there are no events, and nothing stands between here and the socket."""
+        assert self.slot is not None, "a transport that is direct has one"
+        try:
+            rest = self._state.send_outgoing(self.slot, self.ended is not None)
+        except OSError as error:
+            self._lose(f"the socket is gone: {error.strerror}")
             return
+        if rest:
+            self._unsent = rest
+            self.fall_behind()
+            self._watch_room()
+
+    def _flush_all(self) -> None:
         try:
             while data := self._next_write():
                 if not self._write(data):
@@ -189,20 +192,18 @@ class WebSocketSender(Subscriber):
     def _write(self, data: bytes | memoryview) -> bool:
         """Hand over bytes; returns whether more may follow at once."""
         sent = self._transport.send_nowait(data)
-        self._traffic.bytes_out += sent
+        self._state.traffic.bytes_out += sent
         self._unsent = memoryview(data)[sent:] if sent < len(data) else b""
         return not self._unsent and not self._transport.full
 
     def _next_write(self) -> bytes:
         state = self._state
-        if not self._outbox and not state.control_pending:
-            return b"" if state.close_sent else self.take(self.limits.write_bytes)
-        own, self._outbox, self._outbox_bytes = self._outbox or (), None, 0
-        if not state.close_sent:
-            return join([state.take_control(), *own, self.take(self.limits.write_bytes)])
-        # Nothing may follow a close frame, so it comes last: after the answers to all before it.
-        close = state.take_control() if self.ended is not None else b""
-        return join([state.take_control(close=False), *own, close])
+        # Nothing may follow a close frame, so it waits until all that came before it was answered.
+        own = state.take_outgoing(close=self.ended is not None)
+        if state.close_sent or not (self.cursors or self.lagging):
+            return own
+        events = self.take(self.limits.write_bytes)
+        return join([own, events]) if own and events else own or events
 
     def _watch_room(self) -> None:
         if not self._watching_room:
@@ -247,7 +248,7 @@ class WebSocketSender(Subscriber):
         """It is gone: nothing can be sent, nothing is owed any more, and whoever waits learns of it."""
         self._gone = True
         self._unsent = b""
-        self._outbox, self._outbox_bytes = None, 0
+        self._state.abandon()
         self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, reason)
         self._transport.watch_room(False)
         self._watching_room = False

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import astuple
-
 from tests.fuzz.message_streams import make_stream
-from tests.fuzz.reading import Reader
+from tests.fuzz.reading import Reader, told_of
 from tests.fuzz.stacks import Stack
 
 __all__ = ["check"]
@@ -44,8 +42,4 @@ def check(data: bytes, stacks: Sequence[Stack]) -> None:
 
 def _receive(stack: Stack, agreed: Any, pieces: Sequence[bytes]) -> list[tuple[Any, ...]]:
     state = stack.connection_state.ConnectionState(maximum_message_bytes=_MESSAGE_BYTES, compression=agreed)
-    return [
-        (type(event).__name__, *astuple(event, recurse=False))
-        for piece in pieces
-        for event in state.receive_data(piece)
-    ]
+    return [told_of(event) for piece in pieces for event in state.receive_data(piece)]

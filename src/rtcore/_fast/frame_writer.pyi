@@ -1,0 +1,1 @@
+from rtcore._pure.frame_writer import *

@@ -1,0 +1,1 @@
+from rtcore._pure.peer_events import *
