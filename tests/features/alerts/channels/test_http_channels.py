@@ -128,6 +128,7 @@ async def test_redirect_is_not_followed(post: Any, http_server: Any, make_reply:
      (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
      ("Mon, 01 Jan 2001 00:00:00 GMT", 0, 0), ("Mon, 01 Jan 2001", None, None),
      ("Mon, 01 Jan 2001 00:00:00 -0000", None, None)],
+    ids=["seconds", "none", "words", "negative", "endless", "date", "past", "cut", "zone"],
 )  # fmt: skip
 async def test_retry_after_is_read(
     post: Any, http_server: Any, make_reply: Any, value: str, least: float | None, most: float | None
