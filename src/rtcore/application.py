@@ -86,6 +86,7 @@ class ApplicationHub(Hub):
             feature,
             commands=feature.commands,
             snapshots=feature.snapshots,
+            preparations=feature.preparations,
             dialects=feature.dialects,
             reserved=COMMANDS,
         )
