@@ -100,7 +100,7 @@ async def test_client_whose_connection_is_over_meanwhile_is_refused(autojump_clo
     async with open_test_hub() as hub:
         Slow().join(hub)
         client = Leaving(hub.counters, lag_events=1, lag_bytes=1, clock=hub.clock, made_room=hub.made_room)
-        context = CommandContext(hub=hub, subscriber=client, identity=ANONYMOUS, limits=hub.limits)
+        context = CommandContext(hub=hub, subscriber=client, identity=ANONYMOUS, limits=hub.limits, asked=True)
         waiting = subscribe(context, Subscribe(channels=(ChannelName("slow"),)))
         client.gone = True
         assert isinstance(waiting, Awaitable)
