@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from rtcore.features.approvals.approval import Approval, Approvers, Decision
     from rtcore.features.approvals.settings import ApprovalSettings
     from rtcore.features.feature import Feature
+    from rtcore.features.notifications.notification import Action, Notification
+    from rtcore.features.notifications.sent import ProgressNotification, SentNotification
+    from rtcore.features.notifications.settings import NotificationSettings
     from rtcore.features.outputs.output import ItemOutput, TextOutput
     from rtcore.features.outputs.settings import OutputSettings
     from rtcore.features.presence.appearance import UserPresence
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
     from rtcore.values.positions import Position, Since, from_offset, from_position, last, since_timestamp, within
 
 __all__ = [
+    "Action",
     "Activity",
     "ActivityQuery",
     "ActivitySettings",
@@ -128,6 +132,8 @@ __all__ = [
     "MemoryStore",
     "MessageHandler",
     "Namespace",
+    "Notification",
+    "NotificationSettings",
     "OutputCancelled",
     "OutputFailed",
     "OutputSettings",
@@ -138,6 +144,7 @@ __all__ = [
     "ProcessNotStarted",
     "ProcessResult",
     "ProfileSettings",
+    "ProgressNotification",
     "PublishOutcome",
     "Range",
     "ReceivedEvent",
@@ -146,6 +153,7 @@ __all__ = [
     "RequestError",
     "RtcoreError",
     "Scope",
+    "SentNotification",
     "Server",
     "ServerError",
     "Settings",
@@ -220,6 +228,9 @@ _HOMES: Final = {
         "WebhookTarget",
     ),
     "rtcore.features.feature": ("Feature",),
+    "rtcore.features.notifications.notification": ("Action", "Notification"),
+    "rtcore.features.notifications.sent": ("ProgressNotification", "SentNotification"),
+    "rtcore.features.notifications.settings": ("NotificationSettings",),
     "rtcore.features.outputs.output": ("ItemOutput", "TextOutput"),
     "rtcore.features.outputs.settings": ("OutputSettings",),
     "rtcore.features.presence.appearance": ("UserPresence",),

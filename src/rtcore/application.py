@@ -19,6 +19,7 @@ from rtcore.features.activity.activities import Activities
 from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.feature import Feature
+from rtcore.features.notifications.notifications import Notifications
 from rtcore.features.outputs.outputs import Outputs
 from rtcore.features.presence.presence import Presence
 from rtcore.features.processes import ProcessResult
@@ -69,6 +70,7 @@ class ApplicationHub(Hub):
         self.activity = self._own(Activities(self, self.settings.activity))
         self.approvals = self._own(Approvals(self, self.store, self.settings.approvals))
         self.alerts = self._own(Alerts(self, self.store, self.settings.alerts))
+        self.notifications = self._own(Notifications(self, self.store, self.settings.notifications))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
 
@@ -86,6 +88,7 @@ class ApplicationHub(Hub):
             feature,
             commands=feature.commands,
             snapshots=feature.snapshots,
+            preparations=feature.preparations,
             dialects=feature.dialects,
             reserved=COMMANDS,
         )

@@ -18,6 +18,7 @@ LAST_LINES = {
     "filters_and_lanes": "repaired:    ['line 0', 'line 1', 'line 2', 'line 3', 'line 4']",
     "http_publish": "events in the history: 1",
     "metrics_and_alerts": r"drew \d+ measurements, newer ones stood for \d+; unaccounted for: 0",
+    "notifications": r"read by: \['bob'\]",
     "outputs": r"cancelled: True \(that will do\); the program goes on",
     "presence": "there:   guest:Ann",
     "replay_after_reconnect": "order 9",

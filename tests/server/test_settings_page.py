@@ -15,6 +15,7 @@ from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTarget, SmsTarget, WebhookTarget
 from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.features.notifications.settings import NotificationSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.presence.settings import PresenceSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
@@ -38,6 +39,7 @@ SECTIONS: dict[str, type] = {
     "Alerts: Slack": SlackTarget,
     "Alerts: SMS": SmsTarget,
     "Alerts: email": EmailTarget,
+    "Features: notifications": NotificationSettings,
     "Features: outputs": OutputSettings,
     "Features: support_chat": SupportChatSettings,
     "Features: presence": PresenceSettings,

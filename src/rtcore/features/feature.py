@@ -10,7 +10,7 @@ import trio
 
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.dialect import Dialect
-from rtcore.hub.registry import Snapshot
+from rtcore.hub.registry import Preparation, Snapshot
 from rtcore.values.channels import Namespace
 from rtcore.values.events import Json, Lane
 
@@ -69,6 +69,11 @@ class Feature:
     @property
     def snapshots(self) -> Mapping[str, Snapshot]:
         """The state behind its channels, by namespace: told to each subscriber with its first position; asked once."""
+        return _NONE
+
+    @property
+    def preparations(self) -> Mapping[str, Preparation]:
+        """What has to be awaited before such a state can be told, by namespace: where it is read first. Asked once."""
         return _NONE
 
     @property

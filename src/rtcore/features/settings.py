@@ -7,6 +7,7 @@ from attrs import Factory, field, frozen, validators
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.alerts.settings import AlertSettings
 from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.features.notifications.settings import NotificationSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.presence.settings import PresenceSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
@@ -29,6 +30,10 @@ class FeatureSettings:
     """Who asks and decides, and how long approvals stay."""
     alerts: AlertSettings = field(default=Factory(AlertSettings), validator=validators.instance_of(AlertSettings))
     """Who may manage alerts, and where they are told."""
+    notifications: NotificationSettings = field(
+        default=Factory(NotificationSettings), validator=validators.instance_of(NotificationSettings)
+    )
+    """Of notifications, to users and workspaces."""
     outputs: OutputSettings = field(
         default=Factory(OutputSettings), validator=validators.instance_of(OutputSettings)
     )

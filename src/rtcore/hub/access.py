@@ -2,8 +2,9 @@
 Who may read a channel, and who may publish on it.
 
 A namespace decides by two rules, and both must allow. Its scope binds `name:WHO` and everything below it to one
-workspace or one user; its roles say which of those may read or publish. What no namespace names has the defaults of
-`Namespace`: everyone who is admitted reads, publishers and administrators publish.
+workspace or one user, or `name:WORKSPACE:USER` to one user of one workspace; its roles say which of those may read or
+publish. What no namespace names has the defaults of `Namespace`: everyone who is admitted reads, publishers and
+administrators publish.
 
 No role stands above a scope, so that users and workspaces stay apart whoever configures the roles. The part of the name
 between the first colon and the second is compared as a whole: a user or workspace whose own name holds a colon, or
@@ -82,6 +83,10 @@ def _has_role(roles: frozenset[str] | None, identity: Identity) -> bool:
 def _in_scope(scope: Scope, identity: Identity, channel: str) -> bool:
     if scope is Scope.SHARED:
         return True
+    if scope is Scope.MEMBER:
+        # Two workspaces may have a user of the same name: each is somebody else.
+        member = [identity.workspace, identity.user]
+        return all(member) and channel.split(":", 3)[1:3] == member
     owner = identity.workspace if scope is Scope.WORKSPACE else identity.user
     # Nobody owns the empty name: `inbox:` and `inbox::x` are not the channels of whoever has no token.
     return bool(owner) and channel.split(":", 2)[1:2] == [owner]

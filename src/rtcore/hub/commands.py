@@ -1,8 +1,9 @@
 """
 The commands of an authenticated client, each authorised here and carried out by the hub.
 
-All but one are synchronous: between a command and its reply nothing else happens, so `subscribed` always comes before
-the first event. Only publishing may wait, where the channel's rule is to wait for room.
+They are synchronous: between a command and its reply nothing else happens, so `subscribed` always comes before the
+first event. Two may wait first: publishing, where the channel's rule is to wait for room, and subscribing, where the
+state behind a channel is not in memory.
 """
 
 from __future__ import annotations
@@ -72,9 +73,7 @@ async def _publish_with_room(context: CommandContext, command: Publish) -> Reply
 
 def _publish_now(context: CommandContext, command: Publish) -> Reply:
     try:
-        outcome = context.hub.publish(
-            command.channel, command.type, command.data, lane=command.lane, key=command.key
-        )
+        outcome = context.hub.publish(command.channel, command.type, command.data, lane=command.lane, key=command.key)
     except RequestError as error:
         if error.field == "data":  # the hub means the event's data, which stands within the command's
             error.field = "data.data"
@@ -156,7 +155,8 @@ def heartbeat_data(cursors: Mapping[str, Any], now: float) -> dict[str, object]:
     }
 
 
-_HANDLERS: Final[Mapping[type, Callable[[CommandContext, Any], Reply]]] = {  # Any: each takes the type of its key
+_Handler = Callable[[CommandContext, Any], Reply | Awaitable[Reply]]  # Any: each takes the type of its key
+_HANDLERS: Final[Mapping[type, _Handler]] = {
     Ack: acknowledge,
     History: _history,
     Replay: _replay,

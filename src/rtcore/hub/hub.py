@@ -8,7 +8,7 @@ from the thread of its Trio run; other threads go through `trio.from_thread`.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -76,6 +76,7 @@ class Hub:
         self._subscribers: dict[Subscriber, None] = {}
         self._farewells: dict[Subscriber, list[Callable[[], None]]] = {}
         self._room = trio.lowlevel.ParkingLot()
+        self._nursery: trio.Nursery | None = None
         self._closed = False
 
     def add_namespaces(self, defaults: Mapping[str, Namespace]) -> None:
@@ -346,9 +347,25 @@ class Hub:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.timeouts.run)
                 await nursery.start(self.broadcaster.run)
+                self._nursery = nursery
                 task_status.started()
         finally:
+            self._nursery = None
             self.close()
+
+    def run_soon(self, work: Callable[[], Awaitable[None]]) -> None:
+        """
+        Do something that has to be awaited and that nobody waits for; it ends with the hub.
+
+        Args:
+            work: Must not raise: it would take the hub along.
+
+        Raises:
+            HubClosed: If the hub does not run.
+        """
+        if self._nursery is None:
+            raise HubClosed("the hub does not run")
+        self._nursery.start_soon(work)
 
     def close(self) -> None:
         """Accept nothing more and wake whoever waits; idempotent."""

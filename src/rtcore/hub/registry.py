@@ -7,21 +7,29 @@ a feature is joined in one place and works over all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rtcore.values.events import Event, Json
 from rtcore.values.identity import Identity
 
 if TYPE_CHECKING:  # only named here; a rule knows the hub that it works on
+    from rtcore.hub.command_context import CommandContext
     from rtcore.hub.command_rules import CommandRule
     from rtcore.hub.dialect import Dialect
 
-__all__ = ["FeatureRegistry", "Snapshot"]
+__all__ = ["FeatureRegistry", "Preparation", "Snapshot"]
 
 _T = TypeVar("_T")
 Snapshot = Callable[[Identity, str], Json | bytes]
 """The state behind a channel, for one who may read it: JSON, or its text where that is kept ready."""
+Preparation = Callable[["CommandContext", str], Callable[[], Awaitable[None]] | None]
+"""
+What has to be awaited until the state behind a channel can be told to a client that subscribes; None: nothing.
+
+Asked again when it was awaited, since what was ready may have gone meanwhile. It must not raise; what it returns may
+raise RequestError, and then the client is not subscribed.
+"""
 
 
 class FeatureRegistry:
@@ -32,6 +40,8 @@ class FeatureRegistry:
         """By the `type` of their messages; those of the core are not here."""
         self.snapshots: dict[str, Snapshot] = {}
         """By namespace: told in `subscribed`, as of the position that is told with it."""
+        self.preparations: dict[str, Preparation] = {}
+        """By namespace: what comes before the state is told, where it is not always in memory."""
         self.dialects: dict[str, Dialect] = {}
         """By the name that profiles call them."""
         self.observers: list[Callable[[Event], None]] = []
@@ -49,6 +59,7 @@ class FeatureRegistry:
         *,
         commands: Mapping[str, CommandRule[Any]] | None = None,
         snapshots: Mapping[str, Snapshot] | None = None,
+        preparations: Mapping[str, Preparation] | None = None,
         dialects: Mapping[str, Dialect] | None = None,
         reserved: Iterable[str] = (),
     ) -> None:
@@ -59,6 +70,7 @@ class FeatureRegistry:
             feature: Found by its class from now on.
             commands: What it adds to the protocol.
             snapshots: State behind its channels, by namespace.
+            preparations: What has to be awaited before that state can be told, by namespace.
             dialects: What clients of its own kind speak, by name.
             reserved: Commands that the protocol has already.
 
@@ -79,4 +91,5 @@ class FeatureRegistry:
         self._features[kind] = feature
         self.commands.update(commands)
         self.snapshots.update(snapshots)
+        self.preparations.update(preparations or {})
         self.dialects.update(dialects)

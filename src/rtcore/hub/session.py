@@ -321,17 +321,26 @@ class Session:
     def _begin(self, identity: Identity) -> None:
         """It is known who it is: subscribe it to what its dialect begins with, and start the schedules."""
         dialect = self._dialect
-        context = self._context(identity)
-        for outcome in subscribe_first(context, dialect.channels):
-            if isinstance(outcome, RequestError):
-                self._refuse(outcome, None)
-            elif dialect.announces:
-                self._send(outcome)
-        for outcome in subscribe_first(context, dialect.optional_channels):
-            if isinstance(outcome, Reply) and dialect.announces:
-                self._send(outcome)
+        for template in dialect.channels:
+            subscribe_first(self._context_now, template, self._announce)
+        for template in dialect.optional_channels:
+            subscribe_first(self._context_now, template, self._announce_if_there)
         if dialect.schedules:
             run_schedules(self._hub, self._connection.subscriber, dialect.schedules, self._run_scheduled)
+
+    def _announce(self, outcome: Reply | RequestError) -> None:
+        if isinstance(outcome, RequestError):
+            self._refuse(outcome, None)
+        elif self._dialect.announces:
+            self._send(outcome)
+
+    def _announce_if_there(self, outcome: Reply | RequestError) -> None:
+        if not isinstance(outcome, RequestError):
+            self._announce(outcome)
+
+    def _context_now(self) -> CommandContext:
+        assert self.identity is not None, "it was known when its dialect began, and is never forgotten"
+        return self._context(self.identity)
 
     def _run_scheduled(self, type: str) -> None:
         """As though the client had asked; only what is answered at once can be scheduled."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import cast
 
 from rtcore.errors import ErrorCode, RequestError
@@ -16,18 +16,52 @@ from rtcore.values.events import Json
 from rtcore.values.limits import Limits
 from rtcore.values.positions import FromPosition, Position
 
-__all__ = ["acknowledge", "set_filters", "subscribe", "unsubscribe"]
+__all__ = ["acknowledge", "preparations", "set_filters", "subscribe", "subscribe_now", "unsubscribe"]
 
 
-def subscribe(context: CommandContext, command: Subscribe) -> Reply:
+def subscribe(context: CommandContext, command: Subscribe) -> Reply | Awaitable[Reply]:
     """
     Subscribe to all of the channels, or to none of them.
+
+    Returns:
+        The reply; or, where the state behind a channel has to be read first, what is to be awaited for it. Cancelled
+        meanwhile, it is subscribed to none of them.
 
     Raises:
         RequestError: If one may not be read, there are too many, or filter, place or window are not acceptable.
     """
+    _check_access(context, command)
+    if preparations(context, command.channels):
+        return _subscribe_prepared(context, command)
+    return subscribe_now(context, command)
+
+
+def preparations(context: CommandContext, channels: Iterable[str]) -> list[Callable[[], Awaitable[None]]]:
+    """What has to be awaited before the state behind some channels can be told."""
+    known = context.hub.registry.preparations
+    if not known:
+        return []
+    found = [known[name](context, channel) for channel in channels if (name := namespace_of(channel)) in known]
+    return [each for each in found if each is not None]
+
+
+async def _subscribe_prepared(context: CommandContext, command: Subscribe) -> Reply:
+    while waiting := preparations(context, command.channels):
+        for prepare in waiting:
+            await prepare()
+        if context.subscriber.over:  # it would be given cursors that nobody takes away again
+            raise RequestError(ErrorCode.UNAVAILABLE, "the connection ended while its subscription was prepared")
+    return subscribe_now(context, command)
+
+
+def _check_access(context: CommandContext, command: Subscribe) -> None:
     for index, channel in enumerate(command.channels):
         context.hub.access.check_read(context.identity, channel, field=f"data.channels[{index}]")
+
+
+def subscribe_now(context: CommandContext, command: Subscribe) -> Reply:
+    """As `subscribe`, where the state behind the channels is at hand."""
+    _check_access(context, command)
     channels = tuple(dict.fromkeys(command.channels))  # what is named twice counts once
     _check_room(context, channels)
     _check_since(channels, command.since)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import trio
 
-from rtcore.errors import ErrorCode, RequestError
+from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
-from rtcore.hub.subscription_commands import subscribe
+from rtcore.hub.subscription_commands import preparations, subscribe_now
 from rtcore.values.channels import check_channel_name
 from rtcore.values.commands import ChannelName, Subscribe
 from rtcore.values.identity import Identity
@@ -19,14 +19,43 @@ from rtcore.values.identity import Identity
 __all__ = ["fill_channel", "run_schedules", "subscribe_first"]
 
 
-def subscribe_first(context: CommandContext, templates: tuple[str, ...]) -> Iterator[Reply | RequestError]:
-    """Subscribe to each channel of a dialect; the reply of each, or why there is none."""
-    for template in templates:
-        try:
-            channel = fill_channel(template, context.identity)
-            yield subscribe(context, Subscribe(channels=(channel,)))
-        except RequestError as error:
-            yield error
+def subscribe_first(
+    context_now: Callable[[], CommandContext], template: str, tell: Callable[[Reply | RequestError], None]
+) -> None:
+    """
+    Subscribe to a channel of a dialect: at once, or as soon as the state behind it has been read.
+
+    Args:
+        context_now: The client as it is now: while it waits, its identity may change.
+        template: Which channel.
+        tell: Told the reply, or why there is none.
+    """
+    context = context_now()
+    try:
+        command = Subscribe(channels=(fill_channel(template, context.identity),))
+        if preparations(context, command.channels):
+            context.hub.access.check_read(context.identity, command.channels[0])
+            context.hub.run_soon(partial(_subscribe_prepared, context_now, template, tell))
+            return
+        tell(subscribe_now(context, command))
+    except RequestError as error:
+        tell(error)
+    except HubClosed:
+        tell(RequestError(ErrorCode.UNAVAILABLE, "the server is shutting down"))
+
+
+async def _subscribe_prepared(
+    context_now: Callable[[], CommandContext], template: str, tell: Callable[[Reply | RequestError], None]
+) -> None:
+    context = context_now()
+    try:
+        for prepare in preparations(context, (fill_channel(template, context.identity),)):
+            await prepare()
+    except RequestError as error:
+        tell(error)
+        return
+    if not context.subscriber.over:
+        subscribe_first(context_now, template, tell)
 
 
 def fill_channel(template: str, identity: Identity) -> ChannelName:

@@ -23,7 +23,7 @@ from rtcore.values.events import Json, Lane, check_event_type
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
-__all__ = ["KEY_LENGTH", "LANES", "publish", "publish_batch"]
+__all__ = ["KEY_LENGTH", "LANES", "publish", "publish_batch", "read_idempotency_key"]
 
 LANES: Final = {lane.name.lower(): lane for lane in Lane}
 
@@ -89,7 +89,7 @@ async def _answer_once(
     context: HttpContext, request: Request, identity: Identity, carry_out: Callable[[bytes], bytes]
 ) -> Response:
     read_parameters(request, ())
-    key = _read_key(context, request, identity)
+    key = read_idempotency_key(context, request, identity)
     body = await read_body(request, context.limits)
     # From here on nothing waits, so two requests with one key cannot overtake each other between asking and keeping.
     digest = fingerprint(request.url.path, body)
@@ -105,7 +105,13 @@ async def _answer_once(
     return _reply(reply, replayed=False)
 
 
-def _read_key(context: HttpContext, request: Request, identity: Identity) -> IdempotencyKey | None:
+def read_idempotency_key(context: HttpContext, request: Request, identity: Identity) -> IdempotencyKey | None:
+    """
+    The `Idempotency-Key` of a request, and whose it is; None where there is none.
+
+    Raises:
+        RequestError: If it comes twice, or cannot be one.
+    """
     values = request.headers.getlist("idempotency-key")
     if not values:
         return None

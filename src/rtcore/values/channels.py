@@ -74,6 +74,8 @@ class Scope(Enum):
     """`name:WORKSPACE` and `name:WORKSPACE:...` are for the members of that workspace only."""
     USER = "user"
     """`name:USER` and `name:USER:...` are for that user only."""
+    MEMBER = "member"
+    """`name:WORKSPACE:USER` and `name:WORKSPACE:USER:...` are for that user of that workspace only."""
 
 
 def _roles(names: Iterable[str] | None) -> frozenset[str] | None:

@@ -167,3 +167,5 @@ class Limits:
     """Samples kept of a field that some window needs, 64 bytes each; beyond it the window reaches less far back."""
     alert_deliveries: int = _limit(1000, at_least=1)
     """Notifications that may wait for one target; when another comes, the oldest is given up."""
+    notification_bytes: int = _limit(16 * 1024, at_least=256)
+    """Largest notification, as JSON: one to a workspace goes to everybody there."""

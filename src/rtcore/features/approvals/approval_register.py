@@ -26,10 +26,10 @@ from rtcore.features.approvals.approval_book import ApprovalBook
 from rtcore.features.approvals.approval_json import approval_to_wire, ending_to_wire, event_data, vote_to_wire
 from rtcore.features.approvals.approval_state import cast_vote, end
 from rtcore.features.approvals.approval_store import ApprovalStore
-from rtcore.features.approvals.item_locks import ItemLocks
 from rtcore.features.approvals.question import channel_of
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.approvals.statistics import ApprovalCounters
+from rtcore.features.item_locks import ItemLocks
 from rtcore.hub.hub import Hub
 from rtcore.hub.timeouts import Timer
 from rtcore.protocol.json_codec import json_dumps

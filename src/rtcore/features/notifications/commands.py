@@ -1,0 +1,238 @@
+"""The commands of notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.notifications.desk import Desk, not_found
+from rtcore.features.notifications.draft import BODY_LENGTH, Draft, SendFields, located
+from rtcore.features.notifications.inbox import Inbox, unread_in
+from rtcore.features.notifications.notification import (
+    NAME_LENGTH,
+    TITLE_LENGTH,
+    Level,
+    Notification,
+    Place,
+    ProgressStatus,
+)
+from rtcore.features.notifications.notification_json import taken_to_wire, to_wire
+from rtcore.features.notifications.read_marks import ReadMarks
+from rtcore.features.notifications.reading import Outcome, Reading
+from rtcore.features.notifications.sending import Request, Revision, Sending
+from rtcore.features.notifications.views import PageQuery, page, read_since, reader_of
+from rtcore.features.notifications.visits import Visits
+from rtcore.hub.command_context import CommandContext, Reply
+from rtcore.hub.command_rules import CommandRule
+from rtcore.protocol.wire_fields import flag, items, number, one_of, text, whole_number, wire
+from rtcore.values.events import Json, format_timestamp
+from rtcore.values.identity import Identity
+
+__all__ = ["Commands", "draft_of"]
+
+_IDS = 1000
+"""Most ids of one command: more are read with `up_to`."""
+_ENDS = (ProgressStatus.RUNNING, ProgressStatus.COMPLETED, ProgressStatus.FAILED, ProgressStatus.CANCELLED)
+
+
+@frozen(kw_only=True)
+class _Read:
+    ids: tuple[str, ...] = wire(items(text(NAME_LENGTH), _IDS), default=())
+    up_to: str | None = wire(text(NAME_LENGTH), default=None)
+
+
+@frozen(kw_only=True)
+class _Dismiss:
+    ids: tuple[str, ...] = wire(items(text(NAME_LENGTH), _IDS))
+
+
+@frozen(kw_only=True)
+class _Nothing:
+    pass
+
+
+@frozen(kw_only=True)
+class _Act:
+    id: str = wire(text(NAME_LENGTH))
+    action: str = wire(text(NAME_LENGTH))
+
+
+@frozen(kw_only=True)
+class _List:
+    after: str | None = wire(text(NAME_LENGTH), default=None)
+    limit: int | None = wire(whole_number(1, 1000), default=None)
+    unread_only: bool = wire(flag, default=False)
+    since: str | None = wire(text(NAME_LENGTH), default=None)
+
+
+@frozen(kw_only=True)
+class _One:
+    id: str = wire(text(NAME_LENGTH))
+
+
+@frozen(kw_only=True)
+class _Update:
+    id: str = wire(text(NAME_LENGTH))
+    title: str | None = wire(text(TITLE_LENGTH), default=None)
+    body: str | None = wire(text(BODY_LENGTH), default=None)
+    level: str | None = wire(one_of(*Level), default=None)
+    progress: float | None = wire(number(0, 100), default=None)
+    status: str | None = wire(one_of(*_ENDS), default=None)
+
+
+def draft_of(fields: SendFields, identity: Identity, desk: Desk) -> Draft:
+    """
+    What a client asks to be sent.
+
+    Raises:
+        RequestError: If it may not, or the fields are not acceptable.
+    """
+    own = identity.workspace
+    roles = desk.settings.send_roles
+    if roles.isdisjoint(identity.roles):
+        raise RequestError(ErrorCode.DENIED, f"needs one of the roles {', '.join(sorted(roles))}")
+    if own is None and fields.workspace is None:
+        raise RequestError(ErrorCode.MALFORMED, "workspace: the token names none", field="workspace")
+    if fields.workspace is not None and fields.workspace != own and "admin" not in identity.roles:
+        raise RequestError(ErrorCode.DENIED, "workspace: not allowed to send to another workspace", field="workspace")
+    sender = reader_of(identity.user, own)
+    if fields.receipts and sender is None:
+        message = "receipts: there is no channel for them without a token that says whose"
+        raise RequestError(ErrorCode.MALFORMED, message, field="receipts")
+    return Draft.of(fields, desk.settings, desk.hub.limits, sender=sender, workspace=own)
+
+
+class Commands:
+    """What clients may ask for; each reader's notifications are his alone."""
+
+    def __init__(self, desk: Desk, sending: Sending, reading: Reading, visits: Visits) -> None:
+        self._desk = desk
+        self._sending = sending
+        self._reading = reading
+        self._visits = visits
+
+    def rules(self) -> Mapping[str, CommandRule[Any]]:
+        """By message type."""
+        return {
+            "notification.act": CommandRule(value=_Act, handler=self._act),
+            "notification.dismiss": CommandRule(value=_Dismiss, handler=self._dismiss),
+            "notification.list": CommandRule(value=_List, handler=self._list),
+            "notification.read": CommandRule(value=_Read, handler=self._read),
+            "notification.receipts": CommandRule(value=_One, handler=self._receipts),
+            "notification.send": CommandRule(value=SendFields, handler=self._send),
+            "notification.unread": CommandRule(value=_Nothing, handler=self._unread),
+            "notification.update": CommandRule(value=_Update, handler=self._update),
+            "notification.withdraw": CommandRule(value=_One, handler=self._withdraw),
+        }
+
+    # Of readers
+
+    async def _read(self, context: CommandContext, command: _Read) -> Reply:
+        if bool(command.ids) == (command.up_to is not None):
+            raise RequestError(ErrorCode.MALFORMED, "data.ids: expected either ids or up_to", field="data.ids")
+        reader = _reader(context)
+        return _marked(await self._reading.read(reader, command.ids, command.up_to))
+
+    async def _dismiss(self, context: CommandContext, command: _Dismiss) -> Reply:
+        return _marked(await self._reading.dismiss(_reader(context), command.ids))
+
+    async def _act(self, context: CommandContext, command: _Act) -> Reply:
+        try:
+            changed = await self._reading.act(_reader(context), command.id, command.action)
+        except RequestError as error:
+            raise located(error, "data") from error
+        assert changed.taken is not None, "it was chosen just now, or before"
+        return Reply("notification.chosen", {"id": changed.id, **taken_to_wire(changed.taken)}, unasked=False)
+
+    async def _unread(self, context: CommandContext, command: _Nothing) -> Reply:
+        board = Place(context.identity.workspace or "")
+        reader = reader_of(context.identity.user, context.identity.workspace)
+        async with self._desk.inboxes.use(*([board] if reader is None else [board, reader])) as inboxes:
+            marks = inboxes[-1].marks
+            unread = [self._count(inbox, marks) for inbox in inboxes]
+        counts = {"workspace": unread[0], "user": sum(unread[1:])}
+        return Reply("notification.unread", {"unread": sum(unread), **counts})
+
+    def _count(self, inbox: Inbox, marks: ReadMarks) -> int:
+        return len(unread_in(inbox, marks, self._desk.now))
+
+    async def _list(self, context: CommandContext, command: _List) -> Reply:
+        most = self._desk.settings.page_notifications
+        board = Place(context.identity.workspace or "")
+        reader = reader_of(context.identity.user, context.identity.workspace)
+        try:
+            since = read_since(command.since, None if reader is None else self._visits.last(reader))
+        except RequestError as error:
+            raise located(error, "data") from error
+        query = PageQuery(
+            limit=min(command.limit or most, most),
+            after=command.after,
+            unread_only=command.unread_only,
+            since=since,
+        )
+        async with self._desk.inboxes.use(*([board] if reader is None else [board, reader])) as inboxes:
+            return Reply("notification.page", page(self._desk, inboxes, inboxes[-1].marks, query))
+
+    # Of senders
+
+    async def _send(self, context: CommandContext, command: SendFields) -> Reply:
+        try:
+            draft = draft_of(command, context.identity, self._desk)
+            owner = f"user:{context.identity.workspace or ''}/{context.identity.user}"
+            request = Request.of(owner, command)
+            notification, before = await self._sending.send(draft, request)
+        except RequestError as error:
+            raise located(error, "data") from error
+        return Reply("notification.sent", {**to_wire(notification), "repeated": before}, unasked=False)
+
+    async def _update(self, context: CommandContext, command: _Update) -> Reply:
+        await self._sent(context, command.id)
+        revision = Revision(
+            title=command.title,
+            body=command.body,
+            level=None if command.level is None else Level(command.level),
+            progress=command.progress,
+            status=None if command.status is None else ProgressStatus(command.status),
+        )
+        changed = await self._sending.update(command.id, revision)
+        return Reply("notification.changed", to_wire(changed), unasked=False)
+
+    async def _withdraw(self, context: CommandContext, command: _One) -> Reply:
+        await self._sent(context, command.id)
+        await self._sending.withdraw(command.id)
+        return Reply("notification.gone", {"id": command.id}, unasked=False)
+
+    async def _receipts(self, context: CommandContext, command: _One) -> Reply:
+        await self._sent(context, command.id)
+        receipts: list[Json] = [
+            {"user": each.user, "at": format_timestamp(each.at)} for each in await self._sending.receipts(command.id)
+        ]
+        return Reply("notification.receipts", {"id": command.id, "receipts": receipts})
+
+    async def _sent(self, context: CommandContext, id: str) -> Notification:
+        """One that the client has sent, or of its workspace where it is an administrator."""
+        identity = context.identity
+        try:
+            notification = await self._sending.find(id)
+            mine = notification.sender is not None and notification.sender == reader_of(
+                identity.user, identity.workspace
+            )
+            if not mine and not ("admin" in identity.roles and notification.place.workspace == identity.workspace):
+                raise not_found()
+        except RequestError as error:
+            raise located(error, "data") from error
+        return notification
+
+
+def _reader(context: CommandContext) -> Place:
+    reader = reader_of(context.identity.user, context.identity.workspace)
+    if reader is None:
+        raise RequestError(ErrorCode.DENIED, "there is no inbox without a token that says whose")
+    return reader
+
+
+def _marked(outcome: Outcome) -> Reply:
+    return Reply("notification.marked", {"ids": list(outcome.ids), "unread": outcome.unread}, unasked=False)

@@ -1,0 +1,230 @@
+"""
+What is asked to be sent: read the same way from code, from a client's command and from a body over HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from attrs import frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.notifications.escalation import check_steps
+from rtcore.features.notifications.notification import (
+    LONGEST_SECONDS,
+    NAME_LENGTH,
+    SHORTEST_SECONDS,
+    TITLE_LENGTH,
+    USER_LENGTH,
+    Action,
+    Level,
+    Notification,
+    Place,
+    Progress,
+    Step,
+)
+from rtcore.features.notifications.notification_json import document_of
+from rtcore.features.notifications.settings import NotificationSettings
+from rtcore.protocol.json_codec import json_dumps
+from rtcore.protocol.wire_fields import any_json, flag, items, nested, number, one_of, text, wire
+from rtcore.values.channels import check_channel_name
+from rtcore.values.events import Json
+from rtcore.values.identity import DEFAULT_WORKSPACE
+from rtcore.values.limits import Limits
+
+__all__ = [
+    "ACTIONS",
+    "BODY_LENGTH",
+    "KEY_LENGTH",
+    "STEPS",
+    "Draft",
+    "SendFields",
+    "check_place",
+    "fields_of",
+    "located",
+]
+
+BODY_LENGTH: Final = 4000
+"""Longest body, in characters; what is longer belongs behind a link."""
+KEY_LENGTH: Final = 255
+"""Longest key, in characters, of either kind."""
+ACTIONS: Final = 5
+"""Most buttons: more do not stand beside each other."""
+STEPS: Final = 10
+"""Most steps of an escalation."""
+
+URL_PATTERN: Final = r"^(?:[Hh][Tt][Tt][Pp][Ss]?://|/(?![/\\]))[!-~]*$"
+"""Nothing that a page would run (`javascript:`), or that leads to another server without saying so (`//`)."""
+_URL: Final = re.compile(URL_PATTERN)
+
+
+@frozen(kw_only=True)
+class SendFields:
+    """The fields of `notification.send`."""
+
+    title: str = wire(text(TITLE_LENGTH))
+    kind: str = wire(text(NAME_LENGTH), default="message")
+    level: str = wire(one_of(*Level), default=Level.INFO.value)
+    user: str | None = wire(text(USER_LENGTH), default=None)
+    workspace: str | None = wire(text(USER_LENGTH), default=None)
+    body: str | None = wire(text(BODY_LENGTH), default=None)
+    actions: tuple[Action, ...] = wire(items(nested(Action), ACTIONS, least=0), default=())
+    data: Json = wire(any_json, default=None)
+    key: str | None = wire(text(KEY_LENGTH), default=None)
+    persistent: bool = wire(flag, default=False)
+    progress: float | None = wire(number(0, 100), default=None)
+    expires_after: float | None = wire(number(SHORTEST_SECONDS, LONGEST_SECONDS), default=None)
+    escalate: tuple[Step, ...] = wire(items(nested(Step), STEPS, least=0), default=())
+    receipts: bool = wire(flag, default=False)
+    idempotency_key: str | None = wire(text(KEY_LENGTH), default=None)
+
+
+@frozen(kw_only=True)
+class Draft:
+    """What is sent, but for its id and time."""
+
+    place: Place
+    fields: SendFields
+    sender: Place | None
+    settings: NotificationSettings
+    limits: Limits
+    attached: bool = False
+    """Whether a block of this process tells its progress."""
+
+    @classmethod
+    def of(
+        cls,
+        fields: SendFields,
+        settings: NotificationSettings,
+        limits: Limits,
+        *,
+        sender: Place | None = None,
+        workspace: str | None = DEFAULT_WORKSPACE,
+        attached: bool = False,
+    ) -> Draft:
+        """
+        Check what single fields do not say.
+
+        Args:
+            fields: As they were read.
+            settings: Which kinds there are.
+            limits: How large it may be.
+            sender: The user who sends it; None: code in the server.
+            workspace: Whose user is meant where the fields name no workspace.
+            attached: Whether a block of this process tells its progress.
+
+        Raises:
+            RequestError: With the field's path, relative to the fields.
+        """
+        if fields.kind not in settings.kinds:
+            raise _fault("kind", f"expected one of {', '.join(sorted(settings.kinds))}")
+        if fields.user is None and fields.workspace is None:
+            raise _fault("user", "expected a user, or a workspace, or both")
+        place = Place(fields.workspace or workspace or "", fields.user)
+        check_place(place)
+        _check_actions(fields.actions)
+        _check_steps(fields, place)
+        draft = cls(place=place, fields=fields, sender=sender, settings=settings, limits=limits, attached=attached)
+        size = len(json_dumps(document_of(draft.notification("", 0.0))))
+        if size > limits.notification_bytes:
+            limit = f"notification_bytes={limits.notification_bytes}"
+            raise RequestError(ErrorCode.TOO_LARGE, f"notification of {size} bytes exceeds {limit}")
+        return draft
+
+    def notification(self, id: str, now: float) -> Notification:
+        """What becomes of it."""
+        fields = self.fields
+        kept = self.settings.kept_seconds
+        lives = kept if fields.expires_after is None else min(fields.expires_after, kept)
+        return Notification(
+            id=id,
+            place=self.place,
+            kind=fields.kind,
+            level=Level(fields.level),
+            title=fields.title,
+            body=fields.body,
+            actions=fields.actions,
+            data=fields.data,
+            key=fields.key,
+            persistent=fields.persistent,
+            progress=None if fields.progress is None else Progress(value=fields.progress, attached=self.attached),
+            created_at=now,
+            ends_at=now + lives,
+            expires=fields.expires_after is not None,
+            sender=self.sender,
+            receipts=fields.receipts,
+            steps=fields.escalate,
+        )
+
+
+def check_place(place: Place) -> None:
+    """
+    Raises:
+        RequestError: If it can have no channel.
+    """
+    for name, value in (("workspace", place.workspace), ("user", place.user)):
+        if value is None:
+            continue
+        try:
+            check_channel_name(f"notifications:{value}")
+        except ValueError:
+            value = ":"
+        if ":" in value or not value:
+            raise _fault(name, "expected letters, digits, '_', '.' or '-': other names can have no channel")
+    try:
+        check_channel_name(place.channel)
+    except ValueError as error:
+        raise _fault("user", str(error)) from error
+
+
+def _check_actions(actions: tuple[Action, ...]) -> None:
+    for index, action in enumerate(actions):
+        if action.id in [each.id for each in actions[:index]]:
+            raise _fault(f"actions[{index}].id", "another action has this id")
+        if action.url is not None and not _URL.fullmatch(action.url):
+            raise _fault(f"actions[{index}].url", "expected https:, http:, or a path such as /posts/7")
+
+
+def _check_steps(fields: SendFields, place: Place) -> None:
+    if not fields.escalate:
+        return
+    if place.user is None:
+        raise _fault("escalate", "only what is sent to a user goes to another one")
+    check_steps(fields.escalate, place.user)
+    for index, step in enumerate(fields.escalate):
+        try:
+            check_place(Place(place.workspace, step.user))
+        except RequestError as error:
+            raise located(error, f"escalate[{index}]") from error
+
+
+def _fault(field: str, message: str) -> RequestError:
+    return RequestError(ErrorCode.MALFORMED, f"{field}: {message}", field=field)
+
+
+def located(error: RequestError, path: str) -> RequestError:
+    """An error whose field stands within another one."""
+    if error.field is None:
+        return error
+    return RequestError(
+        error.code, f"{path}.{error.message}", retry_after=error.retry_after, field=f"{path}.{error.field}"
+    )
+
+
+def fields_of(arguments: dict[str, Any]) -> dict[str, Json]:
+    """Arguments of a call as the wire has them: pairs of an escalation and actions may come as they are."""
+    fields = dict(arguments)
+    fields["escalate"] = [_step(each) for each in arguments.get("escalate") or ()]
+    fields["actions"] = [_action(each) for each in arguments.get("actions") or ()]
+    return fields
+
+
+def _step(given: Any) -> Any:
+    if isinstance(given, Step):
+        given = (given.user, given.after)
+    return {"user": given[0], "after": given[1]} if isinstance(given, tuple | list) and len(given) == 2 else given
+
+
+def _action(given: Any) -> Any:
+    return {"id": given.id, "label": given.label, "url": given.url} if isinstance(given, Action) else given

@@ -1,0 +1,188 @@
+"""
+What readers do: read, dismiss, choose; each written before it is told, as with senders.
+
+A reader is a user of a workspace. Of notifications to the whole workspace only his own marks change, never they
+themselves, so ten thousand readers do not wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve, frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.notifications.desk import Desk, not_found
+from rtcore.features.notifications.inbox import Inbox, unread_in
+from rtcore.features.notifications.notification import Notification, Place, Taken
+from rtcore.features.notifications.notification_json import taken_to_wire
+from rtcore.features.notifications.notification_store import forgetting, keeping, mark_change, size_of
+from rtcore.features.notifications.read_marks import ReadMarks
+from rtcore.store.store import Change
+from rtcore.values.events import Json, format_timestamp
+
+__all__ = ["Outcome", "Reading", "board_of"]
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What became of reading or dismissing."""
+
+    ids: tuple[str, ...]
+    """Those that it changed something for; what is gone, or was never theirs, is not among them."""
+    unread: int
+    """How many are left, of both kinds."""
+
+
+def board_of(reader: Place) -> Place:
+    """Where the notifications to a reader's whole workspace are."""
+    return Place(reader.workspace)
+
+
+class Reading:
+    """See the module."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def read(self, reader: Place, ids: Iterable[str] = (), up_to: str | None = None) -> Outcome:
+        """
+        Note that a user has read notifications: these, or all up to one.
+
+        A checkpoint. Cancelled, nothing was noted. What is noted when it returns survives a restart.
+
+        Raises:
+            RequestError: `server.unavailable` where it cannot be written.
+            HubClosed: If the hub does not run.
+        """
+        self._desk.check_running()
+        async with self._desk.inboxes.use(board_of(reader)) as (board,), self._desk.inboxes.hold(reader) as (own,):
+            now = self._desk.now
+            new = self._unread_of(own, board, ids, up_to)
+            marks = own.marks.reading([each.id for each in new] if up_to is None else [], now)
+            if up_to is not None:
+                # Not further than what there is: what comes later is not read yet, whatever the client wrote.
+                marks = marks.reading_up_to(min(up_to, max(own.newest, board.newest)), now)
+            if marks is not own.marks:
+                await self._write(own, board, marks)
+                self._tell_read(own, board, new, up_to=up_to is not None)
+            return Outcome(ids=tuple(each.id for each in new), unread=self._desk.unread(own, board))
+
+    async def dismiss(self, reader: Place, ids: Iterable[str]) -> Outcome:
+        """Take notifications out of a user's sight; they count as read. Otherwise as `read`."""
+        self._desk.check_running()
+        async with self._desk.inboxes.use(board_of(reader)) as (board,), self._desk.inboxes.hold(reader) as (own,):
+            ids = tuple(dict.fromkeys(ids))
+            mine = [each for id in ids if (each := own.find(id)) is not None]
+            theirs = [id for id in ids if id in board and id not in own.marks.dismissed]
+            if not mine and not theirs:
+                return Outcome(ids=(), unread=self._desk.unread(own, board))
+            new = self._unread_of(own, board, ids, None)
+            marks = own.marks.dismissing(theirs, self._desk.now)
+            await self._write(own, board, marks, [change for each in mine for change in forgetting(each)])
+            for each in mine:
+                own.remove(each.id)
+                self._desk.progressing.pop(each.id, None)
+                self._desk.settle(each.id, None)
+            gone = [each.id for each in mine] + theirs
+            unread = self._desk.unread(own, board)
+            self._desk.counters.read += len(new)
+            self._desk.tell_gone(reader, gone, "dismissed", unread=unread)
+            self._tell_receipts(reader, new)
+            return Outcome(ids=tuple(gone), unread=unread)
+
+    async def act(self, reader: Place, id: str, action: str) -> Notification:
+        """
+        Choose an action of a notification, which is thereby read. The first choice counts, also of one to a workspace.
+
+        A checkpoint; cancelled, nothing was chosen.
+
+        Raises:
+            RequestError: `request.not_found`; `request.conflict` where somebody has chosen otherwise;
+                `server.unavailable` where it cannot be written.
+            HubClosed: If the hub does not run.
+        """
+        self._desk.check_running()
+        board_place = board_of(reader)
+        async with self._desk.inboxes.use(reader, board_place) as (own, board):
+            notification = own.find(id) or board.find(id)
+            if notification is None or id in own.marks.dismissed:
+                raise not_found()
+            # A choice about an escalated one is a choice about that which it comes from: whoever waits, waits for that.
+            origin = notification.origin
+            root_place = notification.place if origin is None else Place(reader.workspace, origin.user)
+            async with self._desk.inboxes.hold(notification.place, root_place, reader) as (inbox, root_inbox, _):
+                root = root_inbox.find(id if origin is None else origin.id)
+                return await self._act(own, board, inbox, root_inbox, id, root, action)
+
+    async def _act(
+        self, own: Inbox, board: Inbox, inbox: Inbox, root_inbox: Inbox, id: str, root: Notification | None, action: str
+    ) -> Notification:
+        notification = inbox.find(id)
+        if notification is None or id in own.marks.dismissed:
+            raise not_found()
+        now = self._desk.now
+        taken = Taken(action=action, by=own.place.user or "", at=now)
+        if not _may_take(notification, root, taken):
+            return notification
+        new = self._unread_of(own, board, [id], None)
+        changes = [(inbox, evolve(notification, taken=taken, updated_at=now))]
+        if root is not None and root.id != id:
+            changes.append((root_inbox, evolve(root, taken=taken, updated_at=now)))
+        kept = [change for _, changed in changes for change in keeping(changed)]
+        await self._write(own, board, own.marks.reading([id], now), kept)
+        self._tell_read(own, board, new)
+        for place, changed in changes:
+            self._take(place, changed, taken)
+        return changes[0][1]
+
+    def _take(self, inbox: Inbox, changed: Notification, taken: Taken) -> None:
+        inbox.put(changed, size_of(changed))
+        if changed.id in self._desk.progressing:
+            self._desk.progressing[changed.id] = changed
+        self._desk.tell_updated(changed)
+        self._desk.settle(changed.id, taken)
+        if changed.sender is not None and changed.origin is None:
+            self._desk.tell(changed.sender, "notification.acted", {"id": changed.id, **taken_to_wire(taken)})
+
+    def _unread_of(self, own: Inbox, board: Inbox, ids: Iterable[str], up_to: str | None) -> list[Notification]:
+        """Those of the asked that were not read yet, in order."""
+        marks, now = own.marks, self._desk.now
+        unread = {each.id: each for inbox in (own, board) for each in unread_in(inbox, marks, now)}
+        asked = unread if up_to is None else [id for id in unread if id <= up_to]
+        chosen = set(ids) if up_to is None else set(asked)
+        return [unread[id] for id in sorted(unread) if id in chosen]
+
+    async def _write(self, own: Inbox, board: Inbox, marks: ReadMarks, more: list[Change] | None = None) -> None:
+        marks = marks.keeping([*(each.id for each in own), *(each.id for each in board)])
+        await self._desk.store.write([mark_change(own.place, marks), *(more or [])])
+        own.marks = marks
+
+    def _tell_read(self, own: Inbox, board: Inbox, new: list[Notification], *, up_to: bool = False) -> None:
+        self._desk.counters.read += len(new)
+        data: dict[str, Json] = {"unread": self._desk.unread(own, board), "at": format_timestamp(self._desk.now)}
+        if up_to:
+            data["up_to"] = own.marks.position
+        else:
+            data["ids"] = [each.id for each in new]
+        if up_to or new:
+            self._desk.tell(own.place, "notification.read", data)
+        self._tell_receipts(own.place, new)
+
+    def _tell_receipts(self, reader: Place, new: list[Notification]) -> None:
+        for each in new:
+            if each.receipts and each.sender is not None:
+                data: dict[str, Json] = {"id": each.id, "user": reader.user, "at": format_timestamp(self._desk.now)}
+                self._desk.tell(each.sender, "notification.receipt", data)
+
+
+def _may_take(notification: Notification, root: Notification | None, taken: Taken) -> bool:
+    """Whether a choice is new; RequestError where it cannot be made."""
+    if notification.action(taken.action) is None:
+        raise RequestError(ErrorCode.NOT_FOUND, "action: the notification has no such action", field="action")
+    before = notification.taken or (None if root is None else root.taken)
+    if before is None:
+        return True
+    if (before.action, before.by) != (taken.action, taken.by):
+        raise RequestError(ErrorCode.CONFLICT, f"action: {before.by} has chosen {before.action}", field="action")
+    return False

@@ -1,0 +1,234 @@
+"""
+What senders do: send, change, take back; and what they are told.
+
+Every step is written first, then it is so in memory, and then it is told. When a write has returned, no cancellation
+comes before the rest is done (see `Store.write`): what is kept is told, and what is told is kept. Progress alone is
+told without being written, but for its end: after a restart nobody goes on with it anyway.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from attrs import evolve, frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.item_locks import ItemLocks
+from rtcore.features.notifications.desk import Desk, not_found
+from rtcore.features.notifications.draft import Draft, SendFields
+from rtcore.features.notifications.inbox import Inbox
+from rtcore.features.notifications.notification import Level, Notification, Progress, ProgressStatus
+from rtcore.features.notifications.notification_json import document_of, of_document
+from rtcore.features.notifications.notification_store import (
+    REQUESTS,
+    Deadline,
+    deadline_change,
+    deadlines_of,
+    forgetting,
+    keeping,
+    size_of,
+)
+from rtcore.store.store import Change, Put
+from rtcore.values.events import Json
+
+__all__ = ["Receipt", "Request", "Revision", "Sending"]
+
+
+@frozen
+class Request:
+    """A request that may come twice and is carried out once, also across restarts."""
+
+    owner: str
+    """Whose key it is."""
+    key: str
+    content: bytes
+    """What must be the same where the key is."""
+
+    @classmethod
+    def of(cls, owner: str, fields: SendFields) -> Request | None:
+        """What a client, or the server, asks to be sent; None where it gives no key."""
+        if fields.idempotency_key is None:
+            return None
+        return cls(owner, fields.idempotency_key, repr(fields).encode())
+
+    @property
+    def name(self) -> str:
+        """Where its answer is kept."""
+        return sha256(f"{self.owner}\0{self.key}".encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """Of its content."""
+        return sha256(self.content).hexdigest()
+
+
+@frozen
+class Receipt:
+    """Who has read something, and when."""
+
+    user: str
+    at: float
+    """Unix seconds."""
+
+
+@frozen(kw_only=True)
+class Revision:
+    """What is to be changed of a notification; None stays."""
+
+    title: str | None = None
+    body: str | None = None
+    level: Level | None = None
+    progress: float | None = None
+    status: ProgressStatus | None = None
+
+    def of(self, notification: Notification, now: float) -> Notification:
+        """The notification, changed."""
+        progress = notification.progress
+        if self.progress is not None or self.status is not None:
+            progress = progress or Progress(value=0.0)
+            value = progress.value if self.progress is None else self.progress
+            progress = evolve(progress, value=value, status=self.status or progress.status)
+        return evolve(
+            notification,
+            title=notification.title if self.title is None else self.title,
+            body=notification.body if self.body is None else self.body,
+            level=notification.level if self.level is None else self.level,
+            progress=progress,
+            updated_at=now,
+        )
+
+
+class Sending:
+    """See the module."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._requests = ItemLocks()
+
+    @property
+    def busy(self) -> int:
+        """Keys of requests that are being carried out."""
+        return len(self._requests)
+
+    async def send(self, draft: Draft, request: Request | None = None) -> tuple[Notification, bool]:
+        """
+        Send a notification; returns it, and whether it was sent by an earlier request.
+
+        A checkpoint. Cancelled, nothing was sent.
+
+        Raises:
+            RequestError: `server.unavailable` where it cannot be written; `request.conflict` where the key of the
+                request came with another content.
+            HubClosed: If the hub does not run.
+        """
+        self._desk.check_running()
+        if request is None:
+            return await self._send(draft, None), False
+        async with self._requests.hold(request.name):
+            known = await self._desk.store.get(REQUESTS, request.name)
+            if known is None:
+                return await self._send(draft, request), False
+            if known["digest"] != request.digest:
+                message = "idempotency_key: it came with another notification before"
+                raise RequestError(ErrorCode.CONFLICT, message, field="idempotency_key")
+            return of_document(known["notification"]), True
+
+    async def _send(self, draft: Draft, request: Request | None) -> Notification:
+        desk = self._desk
+        async with desk.inboxes.hold(draft.place) as (inbox,):
+            same = None if draft.fields.key is None else inbox.with_key(draft.fields.key)
+            coming = 1 if same is None else 0
+            old = [each for each in inbox.too_many(desk.settings.kept_notifications, coming=coming) if each is not same]
+            id, reserving = desk.identifiers.take()
+            notification = draft.notification(id, desk.now)
+            changes = [*reserving, *keeping(notification, new=True), *self._answering(request, notification)]
+            for gone in [*old, *([] if same is None else [same])]:
+                changes += forgetting(gone)
+            await desk.store.write(changes)
+            desk.identifiers.written(reserving)
+            self._forget(inbox, [each.id for each in old], "forgotten")
+            self._forget(inbox, [] if same is None else [same.id], "replaced")
+            inbox.put(notification, size_of(notification))
+            desk.counters.sent += 1
+            desk.tell_new(notification, [] if same is None else [same.id])
+            for deadline in deadlines_of(notification):
+                desk.settle_at(deadline.at)
+        return notification
+
+    def _answering(self, request: Request | None, notification: Notification) -> list[Change]:
+        """What keeps the answer to a request, for so long."""
+        if request is None:
+            return []
+        document: dict[str, Json] = {"digest": request.digest, "notification": document_of(notification)}
+        forget_at = self._desk.now + self._desk.hub.limits.idempotency_seconds
+        self._desk.settle_at(forget_at)
+        forget = Deadline(at=forget_at, kind="forget", id=request.name)
+        return [Put(REQUESTS, request.name, document), deadline_change(forget)]
+
+    def _forget(self, inbox: Inbox, ids: list[str], reason: str) -> None:
+        for id in ids:
+            inbox.remove(id)
+            self._desk.progressing.pop(id, None)
+            self._desk.settle(id, None)
+        self._desk.tell_gone(inbox.place, ids, reason)
+
+    async def find(self, id: str) -> Notification:
+        """
+        A notification as it is now; a checkpoint.
+
+        Raises:
+            RequestError: `request.not_found`.
+        """
+        place = await self._desk.place_of(id)
+        async with self._desk.inboxes.use(place) as (inbox,):
+            return self._in(inbox, id)
+
+    def _in(self, inbox: Inbox, id: str) -> Notification:
+        notification = inbox.find(id)
+        if notification is None:
+            raise not_found()
+        return notification
+
+    async def update(self, id: str, revision: Revision) -> Notification:
+        """Change a notification; a checkpoint, and written when it returns. Errors as of `find` and `send`."""
+        self._desk.check_running()
+        async with self._desk.inboxes.hold(await self._desk.place_of(id)) as (inbox,):
+            changed = revision.of(self._in(inbox, id), self._desk.now)
+            await self._desk.store.write(keeping(changed))
+            inbox.put(changed, size_of(changed))
+            if id in self._desk.progressing:
+                self._desk.progressing[id] = changed
+            self._desk.tell_updated(changed)
+            return changed
+
+    def show_progress(self, current: Notification, revision: Revision) -> Notification:
+        """Change a notification of a block in this process, without writing it; never blocks."""
+        desk = self._desk
+        if current.id not in desk.progressing:  # withdrawn, replaced or expired meanwhile
+            return current
+        changed = revision.of(desk.progressing[current.id], desk.now)
+        desk.progressing[current.id] = changed
+        inbox = desk.inboxes.ready(current.place)
+        if inbox is not None and current.id in inbox:
+            inbox.put(changed, size_of(changed))
+        desk.tell_updated(changed)
+        return changed
+
+    async def withdraw(self, id: str) -> None:
+        """Take a notification back: nobody sees it any more. A checkpoint; errors as of `find` and `send`."""
+        self._desk.check_running()
+        async with self._desk.inboxes.hold(await self._desk.place_of(id)) as (inbox,):
+            await self._desk.store.write(forgetting(self._in(inbox, id)))
+            self._forget(inbox, [id], "withdrawn")
+
+    async def receipts(self, id: str) -> list[Receipt]:
+        """Who has read a notification, in the order of reading; a checkpoint. Errors as of `find`."""
+        place = await self._desk.place_of(id)
+        if place.user is not None:
+            async with self._desk.inboxes.use(place) as (inbox,):
+                self._in(inbox, id)
+                found = [(place.user, inbox.marks.read_at(id))]
+        else:
+            found = [(user, marks.read_at(id)) async for user, marks in self._desk.store.marks_of(place.workspace)]
+        receipts = [Receipt(user, at) for user, at in found if at is not None]
+        return sorted(receipts, key=lambda receipt: (receipt.at, receipt.user))
