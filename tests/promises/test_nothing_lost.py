@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtcore._fast import AVAILABLE, SlotOwner, SocketTable
+from rtcore.application import ApplicationHub
 from rtcore.hub.encoding import Encoding
 from rtcore.hub.filters import compile_filter
 from rtcore.hub.hub import Hub
@@ -285,10 +286,13 @@ async def live(
     over: str, operations: list[tuple[Any, ...]], where: dict[str, Any] | None, batch: Batch | None, history: int
 ) -> None:
     limits = Limits(lag_events=6, lag_bytes=2000, history_events=history)
-    hub = Hub(limits=limits, namespaces={"keyed": Namespace(overflow=Overflow.CONFLATE)}, clock=trio.current_time)
+    # Every feature is joined, and one of them publishes from within each publication.
+    namespaces = {"keyed": Namespace(overflow=Overflow.CONFLATE)}
+    hub = ApplicationHub(limits=limits, namespaces=namespaces, clock=trio.current_time)
     test = compile_filter(where, limits)
     async with trio.open_nursery() as nursery:
         await nursery.start(hub.run)
+        await nursery.start(watch_activity, hub)
         client = Client(hub, where, batch, limits, over)
         client.matching = set()
         for name, *arguments in operations:
@@ -325,6 +329,13 @@ async def live(
         client.wire.close()
         check(client)
         nursery.cancel_scope.cancel()
+
+
+async def watch_activity(hub: Hub, *, task_status: trio.TaskStatus[None]) -> None:
+    async with hub.subscribe("activity") as activities:
+        task_status.started()
+        async for _ in activities:
+            pass
 
 
 def check(client: Client) -> None:
