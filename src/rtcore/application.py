@@ -90,6 +90,7 @@ class ApplicationHub(Hub):
             snapshots=feature.snapshots,
             preparations=feature.preparations,
             dialects=feature.dialects,
+            attendance=feature.attendance,
             reserved=COMMANDS,
         )
         self.add_namespaces(feature.NAMESPACES)
