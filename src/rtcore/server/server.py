@@ -109,9 +109,13 @@ class Server:
         self._drain = Drain(settings, hub.timeouts)
         self._system = SystemMetrics(hub)
         origins, proxies = OriginPolicy.of(settings), ProxyTrust(settings.trusted_proxies)
+        profiles = _by_path(self._profiles(endpoints or {}))
+        for profile in profiles.values():
+            if profile.connections is not None:
+                self.pool.limit_path(profile.path, profile.connections)
         self._reception = Reception(
             settings,
-            profiles=_by_path(self._profiles(endpoints or {})),
+            profiles=profiles,
             pool=self.pool,
             origins=origins,
             proxies=proxies,
