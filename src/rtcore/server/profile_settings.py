@@ -108,8 +108,21 @@ class ProfileSettings:
 
 BUILT_IN_PROFILES: Final[Mapping[str, ProfileSettings]] = MappingProxyType(
     {
-        "metrics": ProfileSettings(path="/ws/metrics"),
         "activity": ProfileSettings(path="/ws/activity", channels=("activity", "workspace_activity:{workspace}")),
+        "dashboard": ProfileSettings(path="/dashboard/ws", dialect="dashboard", connections=100),
+        "metrics": ProfileSettings(
+            path="/ws/metrics",
+            channels=(
+                "streams",
+                "streams:cpu",
+                "streams:memory",
+                "streams:disk",
+                "streams:network",
+                "streams:agent_performance",
+                "streams:cost",
+                "streams:user_activity",
+            ),
+        ),
         "stream": ProfileSettings(path="/ws/stream"),
         "approvals": ProfileSettings(path="/ws/approvals", channels=("approvals:{workspace}",)),
         "support_chat": ProfileSettings(
