@@ -74,6 +74,8 @@ class ApplicationHub(Hub):
         self.notifications = self._own(Notifications(self, self.store, self.settings.notifications))
         self.metrics = self._own(MetricStreams(self, self.settings.metrics))
         """Metric streams: those that every hub has, and your own."""
+        self.metrics.observers.append(self.alerts)
+        self.alerts.on_rules_changed(lambda: self.metrics.need(self.alerts, self.alerts.streams))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
 
