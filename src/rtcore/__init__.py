@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from rtcore.features.approvals.approval import Approval, Approvers, Decision
     from rtcore.features.approvals.settings import ApprovalSettings
     from rtcore.features.feature import Feature
+    from rtcore.features.metric_streams.metric_streams import MetricStreams
+    from rtcore.features.metric_streams.observing import SampleObserver
+    from rtcore.features.metric_streams.settings import MetricSettings
+    from rtcore.features.metric_streams.stream import StreamState, StreamStatistics
     from rtcore.features.notifications.notification import Action, Notification
     from rtcore.features.notifications.sent import ProgressNotification, SentNotification
     from rtcore.features.notifications.settings import NotificationSettings
@@ -131,6 +135,8 @@ __all__ = [
     "Limits",
     "MemoryStore",
     "MessageHandler",
+    "MetricSettings",
+    "MetricStreams",
     "Namespace",
     "Notification",
     "NotificationSettings",
@@ -152,6 +158,7 @@ __all__ = [
     "Reply",
     "RequestError",
     "RtcoreError",
+    "SampleObserver",
     "Scope",
     "SentNotification",
     "Server",
@@ -165,6 +172,8 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreSettings",
+    "StreamState",
+    "StreamStatistics",
     "SubscriberStatistics",
     "Subscription",
     "SupportChatSettings",
@@ -235,6 +244,10 @@ _HOMES: Final = {
     "rtcore.features.outputs.settings": ("OutputSettings",),
     "rtcore.features.presence.appearance": ("UserPresence",),
     "rtcore.features.presence.settings": ("PresenceSettings",),
+    "rtcore.features.metric_streams.metric_streams": ("MetricStreams",),
+    "rtcore.features.metric_streams.observing": ("SampleObserver",),
+    "rtcore.features.metric_streams.settings": ("MetricSettings",),
+    "rtcore.features.metric_streams.stream": ("StreamState", "StreamStatistics"),
     "rtcore.features.processes": ("ProcessResult",),
     "rtcore.features.settings": ("FeatureSettings",),
     "rtcore.features.support_chat.desk": ("Desk",),

@@ -19,6 +19,7 @@ from rtcore.features.activity.activities import Activities
 from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.feature import Feature
+from rtcore.features.metric_streams.metric_streams import MetricStreams
 from rtcore.features.notifications.notifications import Notifications
 from rtcore.features.outputs.outputs import Outputs
 from rtcore.features.presence.presence import Presence
@@ -71,6 +72,10 @@ class ApplicationHub(Hub):
         self.approvals = self._own(Approvals(self, self.store, self.settings.approvals))
         self.alerts = self._own(Alerts(self, self.store, self.settings.alerts))
         self.notifications = self._own(Notifications(self, self.store, self.settings.notifications))
+        self.metrics = self._own(MetricStreams(self, self.settings.metrics))
+        """Metric streams: those that every hub has, and your own."""
+        self.metrics.observers.append(self.alerts)
+        self.alerts.on_rules_changed(lambda: self.metrics.need(self.alerts, self.alerts.streams))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
 
@@ -90,6 +95,7 @@ class ApplicationHub(Hub):
             snapshots=feature.snapshots,
             preparations=feature.preparations,
             dialects=feature.dialects,
+            attendance=feature.attendance,
             reserved=COMMANDS,
         )
         self.add_namespaces(feature.NAMESPACES)

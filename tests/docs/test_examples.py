@@ -17,6 +17,7 @@ LAST_LINES = {
     "embed": "workflow.completed nightly",
     "filters_and_lanes": "repaired:    ['line 0', 'line 1', 'line 2', 'line 3', 'line 4']",
     "http_publish": "events in the history: 1",
+    "metric_streams": r"queue_depth is (running|idle), broken is failing, cpu was never asked: None",
     "metrics_and_alerts": r"drew \d+ measurements, newer ones stood for \d+; unaccounted for: 0",
     "notifications": r"read by: \['bob'\]",
     "outputs": r"cancelled: True \(that will do\); the program goes on",

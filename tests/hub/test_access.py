@@ -77,3 +77,15 @@ def test_allowed_access_returns() -> None:
     """The checks have no result but their silence."""
     RULES.check_read(person(), "inbox:ann")
     RULES.check_publish(person(), "open")
+
+
+def test_a_channel_may_be_for_fewer_than_its_namespace_and_never_for_more() -> None:
+    rules = AccessRules({"ops": Namespace(read_roles=frozenset({"operator"}))})
+    rules.restrict("tasks:secret", lambda identity: "boss" in identity.roles)
+    rules.restrict("ops:open", lambda identity: True)
+    assert rules.can_read(person("ann", None, "boss"), "tasks:secret")
+    assert not rules.can_read(person("ann", None, "operator"), "tasks:secret")
+    assert rules.can_read(person(), "tasks:other")
+    assert not rules.can_read(person("ann", None, "boss"), "ops:open")
+    rules.restrict("tasks:secret", lambda identity: True)
+    assert rules.can_read(person(), "tasks:secret"), "the newest restriction is the one"

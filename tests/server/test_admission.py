@@ -84,3 +84,19 @@ def test_an_address_with_a_long_zone_is_counted_and_not_remembered() -> None:
     for number in range(5):
         assert address_key(f"fe80::{number}%" + "z" * 8000) == "fe80::/64"
     assert admission._remembered_key.cache_info().currsize == before
+
+
+def test_an_endpoint_may_have_a_maximum_of_its_own() -> None:
+    """One that is full takes no room from the others, and a place that comes back is there again."""
+    pool = ConnectionPool(Limits(connections=3), retry_after_seconds=2)
+    pool.limit_path("/dashboard/ws", 1)
+    pool.admit("10.0.0.1", "/dashboard/ws")
+    with pytest.raises(HandshakeRefused) as caught:
+        pool.admit("10.0.0.2", "/dashboard/ws")
+    assert (caught.value.status, caught.value.headers) == (503, (("Retry-After", "2"),))
+    assert str(caught.value) == "no room at this endpoint: connections=1 are open"
+    pool.admit("10.0.0.2", "/ws")
+    pool.release("10.0.0.2", "/ws")
+    pool.release("10.0.0.1", "/dashboard/ws")
+    pool.admit("10.0.0.3", "/dashboard/ws")
+    assert (pool.statistics().active, pool.statistics().refused) == (1, 1)

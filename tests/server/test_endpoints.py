@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import pytest
 import trio
+import trio.testing
 
 from rtcore.errors import HandshakeRefused, SettingsError
 from rtcore.hub.dialect import Dialect
@@ -96,6 +97,33 @@ async def test_endpoint_without_authentication_gives_nobody_an_identity(autojump
         other = await server.connect("/ws")
         await other.send("history", {"channel": "a"})
         assert (await other.expect("error"))["data"]["code"] == "access.authentication_required"
+
+
+async def test_endpoint_that_is_full_says_when_to_come_back(autojump_clock: Any) -> None:
+    """503 with `Retry-After`, before anything is upgraded; a client that leaves makes room for one."""
+    profiles = {"few": ProfileSettings(path="/few", connections=1)}
+    async with open_test_server(Settings(profiles=profiles)) as server:
+        client = await server.connect("/few")
+        with pytest.raises(HandshakeRefused) as refused:
+            await server.connect("/few")
+        assert (refused.value.status, dict(refused.value.headers)["retry-after"]) == (503, "5")
+        await server.connect("/ws")
+        await client.close()
+        await trio.testing.wait_all_tasks_blocked()
+        await server.connect("/few")
+
+
+async def test_endpoint_at_the_root_leaves_pages_to_http(autojump_clock: Any) -> None:
+    """A server of its own for one kind of client has it where such clients look first."""
+    async with open_test_server(Settings(profiles={"root": ProfileSettings(path="/")})) as server:
+        assert (await (await server.connect("/")).request("heartbeat"))["type"] == "heartbeat"
+        stream = server.open_stream()
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while more := await stream.receive_some():
+            answer += more
+        assert answer.startswith(b"HTTP/1.1 404 "), "the HTTP side has no page there"
+        assert b'"request.not_found"' in answer
 
 
 def settings_with(**profile: Any) -> Settings:

@@ -15,6 +15,7 @@ from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTarget, SmsTarget, WebhookTarget
 from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.features.metric_streams.settings import MetricSettings
 from rtcore.features.notifications.settings import NotificationSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.presence.settings import PresenceSettings
@@ -44,6 +45,7 @@ SECTIONS: dict[str, type] = {
     "Features: support_chat": SupportChatSettings,
     "Features: presence": PresenceSettings,
     "Features: typing": TypingSettings,
+    "Features: metrics": MetricSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,
     "Store": StoreSettings,

@@ -10,7 +10,7 @@ import trio
 
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.dialect import Dialect
-from rtcore.hub.registry import Preparation, Snapshot
+from rtcore.hub.registry import Attendance, Preparation, Snapshot
 from rtcore.values.channels import Namespace
 from rtcore.values.events import Json, Lane
 
@@ -79,6 +79,11 @@ class Feature:
     @property
     def dialects(self) -> Mapping[str, Dialect]:
         """What clients of its own kind speak, by the name that profiles call it; asked once."""
+        return _NONE
+
+    @property
+    def attendance(self) -> Mapping[str, Attendance]:
+        """What is to be told who listens to its channels, by namespace; asked once."""
         return _NONE
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -7,6 +7,7 @@ from attrs import Factory, field, frozen, validators
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.alerts.settings import AlertSettings
 from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.features.metric_streams.settings import MetricSettings
 from rtcore.features.notifications.settings import NotificationSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.presence.settings import PresenceSettings
@@ -34,6 +35,8 @@ class FeatureSettings:
         default=Factory(NotificationSettings), validator=validators.instance_of(NotificationSettings)
     )
     """Of notifications, to users and workspaces."""
+    metrics: MetricSettings = field(default=Factory(MetricSettings), validator=validators.instance_of(MetricSettings))
+    """Of metric streams."""
     outputs: OutputSettings = field(
         default=Factory(OutputSettings), validator=validators.instance_of(OutputSettings)
     )

@@ -10,12 +10,14 @@ No role stands above a scope, so that users and workspaces stay apart whoever co
 between the first colon and the second is compared as a whole: a user or workspace whose own name holds a colon, or
 another character that a channel name cannot have, has no scoped channels, and cannot reach those of another.
 
+A channel may be for fewer than its namespace allows (`AccessRules.restrict`), never for more.
+
 Code in the server's own process is not asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from rtcore.errors import ErrorCode, RequestError
@@ -36,10 +38,21 @@ class AccessRules:
         namespaces: Options by namespace name; read at every check, so a change of the mapping holds at once.
     """
 
-    __slots__ = ("_namespaces",)
+    __slots__ = ("_namespaces", "_restrictions")
 
     def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
         self._namespaces = namespaces
+        self._restrictions: dict[str, Callable[[Identity], bool]] = {}
+
+    def restrict(self, channel: str, readable: Callable[[Identity], bool]) -> None:
+        """
+        Let only some of those read one channel who may by its namespace.
+
+        Args:
+            channel: Its name. It stays restricted until it is restricted otherwise, with or without subscribers.
+            readable: Whether an identity may.
+        """
+        self._restrictions[channel] = readable
 
     def check_read(self, identity: Identity, channel: str, *, field: str | None = None) -> None:
         """
@@ -64,7 +77,10 @@ class AccessRules:
     def can_read(self, identity: Identity, channel: str) -> bool:
         """Whether `check_read` returns."""
         namespace = self._namespaces.get(namespace_of(channel), _DEFAULT)
-        return _in_scope(namespace.scope, identity, channel) and _has_role(namespace.read_roles, identity)
+        if not (_in_scope(namespace.scope, identity, channel) and _has_role(namespace.read_roles, identity)):
+            return False
+        restriction = self._restrictions.get(channel)
+        return restriction is None or restriction(identity)
 
     def can_publish(self, identity: Identity, channel: str) -> bool:
         """Whether `check_publish` returns."""

@@ -218,6 +218,7 @@ class Hub:
         there = self._find(channel)
         self._channels.keep_for_subscriber(there)
         there.log.expire(self.clock())
+        first = there.idle
         held = subscriber.cursors.get(channel)
         if held is not None and since is None:
             moved = there.move(held, where, batch)
@@ -234,6 +235,8 @@ class Hub:
             self.broadcaster.retire(held.view)
         self._subscribers[subscriber] = None
         self.broadcaster.mark(subscriber)
+        if first:
+            self.registry.tell_attendance(channel, True)
         return outcome
 
     def detach_cursor(self, subscriber: Subscriber, channel: str) -> bool:
@@ -248,6 +251,8 @@ class Hub:
             self._subscribers.pop(subscriber, None)
         self._channels.release(there)
         self.made_room()
+        if there.idle:
+            self.registry.tell_attendance(channel, False)
         return True
 
     def detach(self, subscriber: Subscriber) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rtcore.values.channels import namespace_of
 from rtcore.values.events import Event, Json
 from rtcore.values.identity import Identity
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # only named here; a rule knows the hub that it works on
     from rtcore.hub.command_rules import CommandRule
     from rtcore.hub.dialect import Dialect
 
-__all__ = ["FeatureRegistry", "Preparation", "Snapshot"]
+__all__ = ["Attendance", "FeatureRegistry", "Preparation", "Snapshot"]
 
 _T = TypeVar("_T")
 Snapshot = Callable[[Identity, str], Json | bytes]
@@ -30,6 +31,8 @@ What has to be awaited until the state behind a channel can be told to a client 
 Asked again when it was awaited, since what was ready may have gone meanwhile. It must not raise; what it returns may
 raise RequestError, and then the client is not subscribed.
 """
+Attendance = Callable[[str, bool], None]
+"""Told of a channel whether somebody is subscribed to it now; must not block, publish or raise."""
 
 
 class FeatureRegistry:
@@ -44,6 +47,8 @@ class FeatureRegistry:
         """By namespace: what comes before the state is told, where it is not always in memory."""
         self.dialects: dict[str, Dialect] = {}
         """By the name that profiles call them."""
+        self.attendance: dict[str, Attendance] = {}
+        """By namespace: told when one of its channels gets its first subscriber, and when the last has gone."""
         self.observers: list[Callable[[Event], None]] = []
         """Called with each event that was published, before it leaves; they must not block, and not raise."""
         self._features: dict[type, object] = {}
@@ -53,6 +58,12 @@ class FeatureRegistry:
         feature = self._features.get(kind)
         return feature if isinstance(feature, kind) else None
 
+    def tell_attendance(self, channel: str, attended: bool) -> None:
+        """A channel got its first subscriber, or its last has gone."""
+        told = self.attendance.get(namespace_of(channel))
+        if told is not None:
+            told(channel, attended)
+
     def join(
         self,
         feature: object,
@@ -61,6 +72,7 @@ class FeatureRegistry:
         snapshots: Mapping[str, Snapshot] | None = None,
         preparations: Mapping[str, Preparation] | None = None,
         dialects: Mapping[str, Dialect] | None = None,
+        attendance: Mapping[str, Attendance] | None = None,
         reserved: Iterable[str] = (),
     ) -> None:
         """
@@ -72,6 +84,7 @@ class FeatureRegistry:
             snapshots: State behind its channels, by namespace.
             preparations: What has to be awaited before that state can be told, by namespace.
             dialects: What clients of its own kind speak, by name.
+            attendance: What is to be told who listens to its channels, by namespace.
             reserved: Commands that the protocol has already.
 
         Raises:
@@ -80,11 +93,12 @@ class FeatureRegistry:
         kind = type(feature)
         if kind in self._features:
             raise ValueError(f"a feature {kind.__name__} has been joined already")
-        commands, snapshots, dialects = commands or {}, snapshots or {}, dialects or {}
+        commands, snapshots, dialects, attendance = commands or {}, snapshots or {}, dialects or {}, attendance or {}
         taken = (
             (commands.keys() & (self.commands.keys() | set(reserved)))
             | (snapshots.keys() & self.snapshots.keys())
             | (dialects.keys() & self.dialects.keys())
+            | (attendance.keys() & self.attendance.keys())
         )
         if taken:
             raise ValueError(f"{kind.__name__}: taken already: {', '.join(sorted(taken))}")
@@ -93,3 +107,4 @@ class FeatureRegistry:
         self.snapshots.update(snapshots)
         self.preparations.update(preparations or {})
         self.dialects.update(dialects)
+        self.attendance.update(attendance)

@@ -1,5 +1,5 @@
 """
-Room for connections: how many there may be, in all and from one address.
+Room for connections: how many there may be, in all, at one endpoint and from one address.
 
 A connection holds a place from before its handshake is answered until its socket is gone. There is no queue: a client
 that finds no room is told so at once and when to come back, which costs the server one small reply.
@@ -44,8 +44,19 @@ class PoolStatistics:
 
 
 @define(eq=False)
+class _Room:
+    """One endpoint's own maximum."""
+
+    limit: int
+    active: int = 0
+
+
+@define(eq=False)
 class ConnectionPool:
-    """Admits connections up to `limits.connections`, and up to `limits.connections_per_address` from one address."""
+    """
+    Admits connections up to `limits.connections`, up to `limits.connections_per_address` from one address, and up to
+    an endpoint's own maximum where it has one.
+    """
 
     limits: Limits
     retry_after_seconds: float = 5.0
@@ -55,39 +66,53 @@ class ConnectionPool:
     _maximum: int = field(default=0, init=False)
     _refused: int = field(default=0, init=False)
     _addresses: dict[str, int] = field(factory=dict, init=False)
+    _rooms: dict[str, _Room] = field(factory=dict, init=False)
 
-    def admit(self, address: str) -> None:
+    def limit_path(self, path: str, connections: int) -> None:
+        """Give one endpoint a maximum of its own, before its first connection comes."""
+        self._rooms[path] = _Room(connections)
+
+    def admit(self, address: str, path: str = "") -> None:
         """
         Take a place for one more connection, until `release`.
 
         Args:
             address: IP address of the client; other text is counted as it is.
+            path: Path of the endpoint.
 
         Raises:
-            HandshakeRefused: 503 if there is no room at all, 429 if this address has had its share; both with
-                `Retry-After`.
+            HandshakeRefused: 503 if there is no room at all or at this endpoint, 429 if this address has had its share;
+                both with `Retry-After`.
         """
         key = address_key(address)
         limits = self.limits
         if self._active >= limits.connections:
             raise self._refuse(503, f"no room: connections={limits.connections} are open")
+        room = self._rooms.get(path)
+        if room is not None and room.active >= room.limit:
+            raise self._refuse(503, f"no room at this endpoint: connections={room.limit} are open")
         share = limits.connections_per_address
         held = self._addresses.get(key, 0)
         if share and held >= share:
             raise self._refuse(429, f"connections_per_address={share} are open from this address")
         self._addresses[key] = held + 1
+        if room is not None:
+            room.active += 1
         self._active += 1
         self._created += 1
         if self._active > self._maximum:
             self._maximum = self._active
 
-    def release(self, address: str) -> None:
-        """Give one place back that was taken for this address."""
+    def release(self, address: str, path: str = "") -> None:
+        """Give one place back that was taken for this address at this endpoint."""
         key = address_key(address)
         self._active -= 1
         held = self._addresses.pop(key) - 1
         if held:
             self._addresses[key] = held
+        room = self._rooms.get(path)
+        if room is not None:
+            room.active -= 1
 
     def statistics(self) -> PoolStatistics:
         """A snapshot."""

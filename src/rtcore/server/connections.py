@@ -104,7 +104,7 @@ class Connections:
             connection = self._new_connection(transport, upgrade)
             self._begin(connection.run, upgrade.profile.handler, self)
         except BaseException:  # there is no task that would do it
-            self._pool.release(upgrade.address)
+            self._pool.release(upgrade.address, upgrade.profile.path)
             transport.abort()
             raise
 
@@ -145,7 +145,7 @@ class Connections:
     def gone(self, connection: WebSocketConnection) -> None:
         """Its socket is closed."""
         self._drain.remove(connection)
-        self._pool.release(connection.address)
+        self._pool.release(connection.address, connection.path)
 
     async def serve(
         self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None

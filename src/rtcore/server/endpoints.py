@@ -61,6 +61,7 @@ def _make_profile(profile: ProfileSettings, dialect: Dialect, settings: Settings
         conversation=conversing.converse,
         anonymous=anonymous,
         limits=_limits_of(profile, settings.limits),
+        connections=profile.connections,
         event_names=tuple(sorted(profile.events.items())),
     )
 

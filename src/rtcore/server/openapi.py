@@ -30,8 +30,8 @@ def openapi_document(
         metrics_public: Whether statistics and metrics need none nevertheless.
         rest: What features add.
     """
-    writer = OperationWriter(authentication)
-    measured = "metrics" if metrics_public else "required"
+    writer = OperationWriter(authentication, metrics_public)
+    measured = writer.measured
     return {
         "openapi": "3.1.0",
         "info": {

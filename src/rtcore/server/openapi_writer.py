@@ -40,8 +40,10 @@ ERROR_STATUSES: Final = tuple(_REASONS)
 class OperationWriter:
     """Writes path items; `access` is `open`, `required` or `metrics`."""
 
-    def __init__(self, authentication: bool) -> None:
+    def __init__(self, authentication: bool, metrics_public: bool = False) -> None:
         self._authentication = authentication
+        self.measured = "metrics" if metrics_public else "required"
+        """The access of statistics and metrics."""
 
     def get(
         self,

@@ -16,12 +16,12 @@ from typing import Any, Final, Literal
 from attrs import evolve, field, fields, frozen
 
 from rtcore.values.channels import check_channel_name
-from rtcore.values.rules import Rule, each, number, one_of, optional, text
+from rtcore.values.rules import Rule, each, number, one_of, optional, text, whole
 
 __all__ = ["BUILT_IN_PROFILES", "WEB_PATH", "ProfileSettings", "all_profiles"]
 
-WEB_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~-]+)+")
-"""A path that an endpoint may have."""
+WEB_PATH: Final = re.compile(r"/|(?:/[A-Za-z0-9_.~-]+)+")
+"""A path that an endpoint may have. At `/`, what asks for no WebSocket still goes to the HTTP side."""
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -92,6 +92,8 @@ class ProfileSettings:
     """Silence after which a client is closed; None: as in `limits`."""
     heartbeat_seconds: float | None = field(default=None, validator=_SECONDS)
     """How often clients are asked to send a heartbeat; None: as the server's."""
+    connections: int | None = field(default=None, validator=optional(whole(1)))
+    """Most connections here at once; the next is answered 503. None: only `limits.connections` counts, for all."""
 
     def over(self, base: ProfileSettings) -> ProfileSettings:
         """These settings, with those of `base` where these were left at their defaults."""
@@ -106,8 +108,21 @@ class ProfileSettings:
 
 BUILT_IN_PROFILES: Final[Mapping[str, ProfileSettings]] = MappingProxyType(
     {
-        "metrics": ProfileSettings(path="/ws/metrics"),
         "activity": ProfileSettings(path="/ws/activity", channels=("activity", "workspace_activity:{workspace}")),
+        "dashboard": ProfileSettings(path="/dashboard/ws", dialect="dashboard", connections=100),
+        "metrics": ProfileSettings(
+            path="/ws/metrics",
+            channels=(
+                "streams",
+                "streams:cpu",
+                "streams:memory",
+                "streams:disk",
+                "streams:network",
+                "streams:agent_performance",
+                "streams:cost",
+                "streams:user_activity",
+            ),
+        ),
         "stream": ProfileSettings(path="/ws/stream"),
         "approvals": ProfileSettings(path="/ws/approvals", channels=("approvals:{workspace}",)),
         "support_chat": ProfileSettings(

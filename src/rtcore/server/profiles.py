@@ -43,6 +43,8 @@ class Profile:
     """Whether clients have no identity here, even where others need one."""
     limits: Limits | None = None
     """Bounds on its connections; None: those of the server."""
+    connections: int | None = None
+    """Most connections here at once; None: as many as the server has room for."""
     event_names: tuple[tuple[str, str], ...] = ()
     """What types of events are called here, where that is not their own name; by type."""
 

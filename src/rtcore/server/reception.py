@@ -123,7 +123,7 @@ class Reception:
         """
         head = parse_request_head(head_bytes, self._settings.limits)
         profile = self._profiles.get(head.path)
-        if profile is None:
+        if profile is None or (head.path == "/" and not wants_websocket(head)):  # a page may be at `/` too
             if wants_websocket(head):
                 raise HandshakeRefused(404, "there is no WebSocket endpoint at this path")
             return HttpRequest(bytes_read=head_bytes + rest)
@@ -133,7 +133,7 @@ class Reception:
         self._origins.check(head.get("origin"), head.get("host"), secure=secure)
         identity = self._identify(head, profile)
         address = self._proxies.client_address(peer, head)
-        self._pool.admit(address)  # last of all, since from here on there is something to give back
+        self._pool.admit(address, profile.path)  # last of all, since from here on there is something to give back
         return Upgrade(
             profile=profile, accepted=accepted, identity=identity, address=address, early=rest
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -45,6 +45,7 @@ from rtcore.server.proxies import ProxyTrust
 from rtcore.server.reception import Reception
 from rtcore.server.rest.modules import rest_modules
 from rtcore.server.revocation import RevocationList
+from rtcore.server.server_stream import counted_in
 from rtcore.server.settings import Settings
 from rtcore.server.settings_check import check_settings
 from rtcore.server.tls import TlsContext
@@ -109,9 +110,13 @@ class Server:
         self._drain = Drain(settings, hub.timeouts)
         self._system = SystemMetrics(hub)
         origins, proxies = OriginPolicy.of(settings), ProxyTrust(settings.trusted_proxies)
+        profiles = _by_path(self._profiles(endpoints or {}))
+        for profile in profiles.values():
+            if profile.connections is not None:
+                self.pool.limit_path(profile.path, profile.connections)
         self._reception = Reception(
             settings,
-            profiles=_by_path(self._profiles(endpoints or {})),
+            profiles=profiles,
             pool=self.pool,
             origins=origins,
             proxies=proxies,
@@ -225,19 +230,29 @@ class Server:
         """
         settings = self.settings
         listeners = await open_listeners(settings.host, settings.port, settings.listen_backlog) if listen else []
-        async with self._open_arrivals(), trio.open_nursery() as connections:
-            self._connections.nursery = connections
-            self.addresses = tuple(_address(listener) for listener in listeners)
-            async with trio.open_nursery() as accepting:
-                for listener in listeners:
-                    accepting.start_soon(accept_connections, listener, self._accepted)
-                if self.settings.demo:
-                    await connections.start(run_demo, self.hub)
-                task_status.started(self)
-                await self._drain.requested.wait()
-                accepting.cancel_scope.cancel()
-            await self._drain.finish()
-            connections.cancel_scope.cancel()
+        with counted_in(self.hub, self.pool, self.traffic, self.ledger):
+            async with self._open_arrivals(), trio.open_nursery() as connections:
+                self._connections.nursery = connections
+                self.addresses = tuple(_address(listener) for listener in listeners)
+                await self._serve(listeners, connections, task_status)
+                connections.cancel_scope.cancel()
+
+    async def _serve(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        connections: trio.Nursery,
+        task_status: trio.TaskStatus[Server],
+    ) -> None:
+        """Accept until it is to end, then say good-bye to those that are there."""
+        async with trio.open_nursery() as accepting:
+            for listener in listeners:
+                accepting.start_soon(accept_connections, listener, self._accepted)
+            if self.settings.demo:
+                await connections.start(run_demo, self.hub)
+            task_status.started(self)
+            await self._drain.requested.wait()
+            accepting.cancel_scope.cancel()
+        await self._drain.finish()
 
     @asynccontextmanager
     async def _open_arrivals(self) -> AsyncGenerator[None]:

@@ -169,3 +169,9 @@ class Limits:
     """Notifications that may wait for one target; when another comes, the oldest is given up."""
     notification_bytes: int = _limit(16 * 1024, at_least=256)
     """Largest notification, as JSON: one to a workspace goes to everybody there."""
+    metric_streams: int = _limit(500, at_least=1)
+    """Most metric streams that there may be at once."""
+    metric_entries: int = _limit(1000, at_least=1)
+    """Most agents, cost categories, scaled components and flows that are remembered, of each."""
+    metric_users: int = _limit(10_000, at_least=1)
+    """Most users whose last action is remembered for the user activity; the least recent is forgotten first."""

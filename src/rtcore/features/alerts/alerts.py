@@ -123,6 +123,15 @@ class Alerts(Feature):
         """
         self._watch.observe(stream, data)
 
+    @property
+    def streams(self) -> frozenset[str] | None:
+        """The streams that rules read; None: any."""
+        return self._book.streams
+
+    def on_rules_changed(self, callback: Callable[[], None]) -> None:
+        """Call a function when a rule has come or gone; it must not block or raise. There is one such function."""
+        self._book.changed = callback
+
     # Rules
 
     async def add_rule(self, rule: RuleBody | Mapping[str, Json], *, by: str = "") -> AlertRule:

@@ -7,7 +7,7 @@ otherwise. A sample costs a look-up for each name that rules of its stream, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import define, evolve, field
 
@@ -80,12 +80,20 @@ class RuleBook:
         self._rules: dict[str, WatchedRule] = {}
         self.evaluations = 0
         """How often a condition was asked."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a rule has come or gone."""
 
     def __len__(self) -> int:
         return len(self._rules)
 
     def __iter__(self) -> Iterator[WatchedRule]:
         return iter(self._rules.values())
+
+    @property
+    def streams(self) -> frozenset[str] | None:
+        """The streams that rules read; None: any, since a rule says none."""
+        named = {watched.rule.body.stream for watched in self}
+        return None if None in named else frozenset(stream for stream in named if stream is not None)
 
     def find(self, rule_id: str) -> WatchedRule | None:
         """A rule by its id."""
@@ -106,12 +114,14 @@ class RuleBook:
         view = self._fields.watch(rule.id, rule.body.stream, field_needs(rule.condition))
         watched = WatchedRule(rule, view, now, state or RuleState(), alert=alert)
         self._rules[rule.id] = watched
+        self.changed()
         return watched
 
     def remove(self, rule_id: str) -> None:
         """Forget a rule, and what was kept for it alone."""
         watched = self._rules.pop(rule_id)
         self._fields.unwatch(rule_id, watched.rule.body.stream)
+        self.changed()
 
     def observe(self, stream: str, data: Mapping[str, Json], now: float) -> Iterator[tuple[WatchedRule, Change | None]]:
         """Take a sample, all of it before the first rule is asked; yields each rule that it concerns, asked."""

@@ -1,0 +1,1 @@
+"""Metric streams: figures that are taken, or pushed, again and again, and shown to whoever watches them."""

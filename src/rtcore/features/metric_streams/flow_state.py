@@ -1,0 +1,96 @@
+"""Which workflows run, and how those ended that did: made of the events on channel `workflows`. No Trio."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import define
+
+from rtcore.values.events import Json, format_timestamp
+
+__all__ = ["FlowBoard"]
+
+_SHOWN: Final = 50
+"""Most running flows of one sample, those that said something last."""
+_DURATIONS: Final = 100
+"""Newest runs that the mean duration is of."""
+
+
+@define(eq=False)
+class _Flow:
+    name: str
+    started_at: float
+    progress: Json = None
+    task: Json = None
+
+
+class FlowBoard:
+    """
+    Args:
+        maximum: Most running flows that are remembered; for one more, the one that was silent longest is forgotten.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._running: OrderedDict[str, _Flow] = OrderedDict()
+        self._durations: deque[float] = deque(maxlen=_DURATIONS)
+        self._completed = 0
+        self._failed = 0
+        self._missed = 0
+
+    def take(self, type: str, data: Json, timestamp: float) -> None:
+        """An event of the channel; others than those of workflows are passed over."""
+        if type == "dropped" and isinstance(data, Mapping):
+            count = data.get("count")
+            self._missed += count if isinstance(count, int) else 0
+        if not isinstance(data, Mapping) or not isinstance(identifier := data.get("workflow_id"), str):
+            return
+        if type == "workflow.progress":
+            self._progressed(identifier, data, timestamp)
+        elif type in ("workflow.completed", "workflow.failed"):
+            self._ended(identifier, data, completed=type == "workflow.completed")
+
+    def _progressed(self, identifier: str, data: Mapping[str, Json], timestamp: float) -> None:
+        flow = self._running.get(identifier)
+        if flow is None:
+            if len(self._running) >= self._maximum:
+                self._running.popitem(last=False)
+            flow = self._running[identifier] = _Flow(str(data.get("name")), timestamp)
+        self._running.move_to_end(identifier)
+        task = data.get("current_task")
+        flow.progress = data.get("progress")
+        flow.task = task.get("name") if isinstance(task, Mapping) else None
+
+    def _ended(self, identifier: str, data: Mapping[str, Json], *, completed: bool) -> None:
+        self._running.pop(identifier, None)
+        duration = data.get("duration")
+        if isinstance(duration, int | float):
+            self._durations.append(duration)
+        if completed:
+            self._completed += 1
+        else:
+            self._failed += 1
+
+    def document(self) -> dict[str, Json]:
+        """The sample; `flows_missed` events came too fast to be counted."""
+        ended = self._completed + self._failed
+        return {
+            "flows_running": len(self._running),
+            "flows_completed": self._completed,
+            "flows_failed": self._failed,
+            "flows_missed": self._missed,
+            "flow_success_rate": round(self._completed / ended, 4) if ended else None,
+            "flow_mean_seconds": round(sum(self._durations) / len(self._durations), 6) if self._durations else None,
+            "flows": [
+                {
+                    "workflow_id": identifier,
+                    "name": flow.name,
+                    "progress": flow.progress,
+                    "current_task": flow.task,
+                    "started_at": format_timestamp(flow.started_at),
+                }
+                for identifier, flow in list(reversed(self._running.items()))[:_SHOWN]
+            ],
+        }
