@@ -81,7 +81,7 @@ def holds_null(text: bytes) -> bool:
     return False
 
 
-cdef const char *_plain(str name, Py_ssize_t *size) except NULL:
+cdef const char *_plain(object name, Py_ssize_t *size) except NULL:
     """The bytes of a name that JSON needs no escapes for."""
     cdef const char *start = PyUnicode_AsUTF8AndSize(name, size)
     cdef Py_ssize_t index
@@ -154,7 +154,7 @@ cdef inline char *_put(char *target, const char *source, Py_ssize_t size) noexce
     return target + size
 
 
-def encode_event_text(channel: str, type: str, data: bytes, timestamp: float, offset: int) -> bytes:
+def encode_event_text(channel, type, data: bytes, timestamp: float, offset: int) -> bytes:
     """The JSON text of an event without its closing brace; see `rtcore._pure.json_text.encode_event_text`."""
     cdef Py_ssize_t channel_size = 0
     cdef Py_ssize_t type_size = 0

@@ -19,6 +19,7 @@ from rtcore.hub.broadcaster import Broadcaster
 from rtcore.hub.channel import Channel
 from rtcore.hub.channel_register import ChannelRegister
 from rtcore.hub.counters import Counters
+from rtcore.hub.farewells import Farewells
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.hub.latency import LatencyHistogram
 from rtcore.hub.publication import check_publication, check_size, outcome_of
@@ -74,7 +75,7 @@ class Hub:
         self.registry = FeatureRegistry()
         """The features that were joined to it, and what they added."""
         self._subscribers: dict[Subscriber, None] = {}
-        self._farewells: dict[Subscriber, list[Callable[[], None]]] = {}
+        self._farewells = Farewells()
         self._room = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
         self._closed = False
@@ -120,8 +121,8 @@ class Hub:
         self._channels.keep_for_publisher(there)  # only now: what is refused must leave nothing behind
         self.counters.count_published(type, limits.event_types)
         outcome = outcome_of(event, there.append(event, self.broadcaster.appended))
-        for observe in self.registry.observers:
-            observe(event)
+        if self.registry.observers:
+            self.registry.tell_observers(event)
         return outcome
 
     async def publish_wait(
@@ -215,6 +216,8 @@ class Hub:
             HubClosed: If the hub has ended.
         """
         self._check_open()
+        if subscriber.over:
+            raise RequestError(ErrorCode.UNAVAILABLE, "the connection has ended")
         there = self._find(channel)
         self._channels.keep_for_subscriber(there)
         there.log.expire(self.clock())
@@ -260,8 +263,7 @@ class Hub:
         for channel in list(subscriber.cursors):
             self.detach_cursor(subscriber, channel)
         self.broadcaster.unmark(subscriber)
-        for callback in self._farewells.pop(subscriber, ()):
-            callback()
+        self._farewells.say(subscriber)
 
     def when_gone(self, subscriber: Subscriber, callback: Callable[[], None]) -> None:
         """
@@ -271,10 +273,7 @@ class Hub:
             subscriber: Whose end is waited for; where it is over already, the function is called at once.
             callback: Synchronous; must not raise.
         """
-        if subscriber.over:
-            callback()
-            return
-        self._farewells.setdefault(subscriber, []).append(callback)
+        self._farewells.add(subscriber, callback)
 
     def replace_filter(self, subscriber: Subscriber, channel: str, where: Filter) -> None:
         """Give a subscription another filter where it stands; nothing, where it has ended with its subscriber."""

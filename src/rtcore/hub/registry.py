@@ -7,6 +7,7 @@ a feature is joined in one place and works over all of them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # only named here; a rule knows the hub that it works on
     from rtcore.hub.dialect import Dialect
 
 __all__ = ["Attendance", "FeatureRegistry", "Preparation", "Snapshot"]
+
+logger = logging.getLogger("rtcore.hub")
 
 _T = TypeVar("_T")
 Snapshot = Callable[[Identity, str], Json | bytes]
@@ -58,11 +61,22 @@ class FeatureRegistry:
         feature = self._features.get(kind)
         return feature if isinstance(feature, kind) else None
 
+    def tell_observers(self, event: Event) -> None:
+        """An event was published."""
+        for observe in self.observers:
+            try:
+                observe(event)
+            except Exception:  # one feature's fault must not keep everybody from publishing
+                logger.exception("a feature failed to look at an event of type %s", event.type)
+
     def tell_attendance(self, channel: str, attended: bool) -> None:
         """A channel got its first subscriber, or its last has gone."""
         told = self.attendance.get(namespace_of(channel))
         if told is not None:
-            told(channel, attended)
+            try:
+                told(channel, attended)
+            except Exception:  # one feature's fault must not leave others subscribed, or nobody told
+                logger.exception("a feature failed to hear of subscribers of %s", channel)
 
     def join(
         self,

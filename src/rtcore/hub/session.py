@@ -322,9 +322,9 @@ class Session:
         """It is known who it is: subscribe it to what its dialect begins with, and start the schedules."""
         dialect = self._dialect
         for template in dialect.channels:
-            subscribe_first(self._context_now, template, self._announce)
+            subscribe_first(self._context_now, template, self._announce, self._told)
         for template in dialect.optional_channels:
-            subscribe_first(self._context_now, template, self._announce_if_there)
+            subscribe_first(self._context_now, template, self._announce_if_there, self._told)
         if dialect.schedules:
             run_schedules(self._hub, self._connection.subscriber, dialect.schedules, self._run_scheduled)
 
@@ -353,10 +353,9 @@ class Session:
                 if isinstance(outcome, Coroutine):
                     outcome.close()
                 raise TypeError(f"command {type} has to be waited for, so it cannot be scheduled")
+            self._send(outcome)
         except Exception as error:  # one failing command must not end the connection
             self._refuse(self._told(error), None)
-        else:
-            self._send(outcome)
 
     def _rule(self, type: str) -> CommandRule[Any] | None:
         return self._dialect.commands.get(type) or self._hub.registry.commands.get(type)

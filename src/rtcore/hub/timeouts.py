@@ -10,6 +10,7 @@ connections cost one entry each in one heap.
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ import trio
 from attrs import define, field
 
 __all__ = ["TimeoutWatcher", "Timer"]
+
+logger = logging.getLogger("rtcore.timeouts")
 
 _LEAST_TO_CLEAN = 128  # entries; below, the dead cost less than looking for them
 
@@ -94,7 +97,11 @@ class TimeoutWatcher:
             timer = heapq.heappop(self._heap)[2]
             if timer.callback is None:
                 continue
-            again = timer.callback()
+            try:
+                again = timer.callback()
+            except Exception:  # a fault of one must not keep the others from being called
+                logger.exception("a timer's callback failed; it is not called again")
+                continue
             if again is not None and timer.callback is not None:
                 timer.deadline = max(again, math.nextafter(now, math.inf))
                 self._push(timer)

@@ -7,7 +7,7 @@ from functools import partial
 
 import trio
 
-from rtcore.errors import ErrorCode, HubClosed, RequestError
+from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
@@ -20,7 +20,10 @@ __all__ = ["fill_channel", "run_schedules", "subscribe_first"]
 
 
 def subscribe_first(
-    context_now: Callable[[], CommandContext], template: str, tell: Callable[[Reply | RequestError], None]
+    context_now: Callable[[], CommandContext],
+    template: str,
+    tell: Callable[[Reply | RequestError], None],
+    explain: Callable[[Exception], RequestError],
 ) -> None:
     """
     Subscribe to a channel of a dialect: at once, or as soon as the state behind it has been read.
@@ -29,33 +32,35 @@ def subscribe_first(
         context_now: The client as it is now: while it waits, its identity may change.
         template: Which channel.
         tell: Told the reply, or why there is none.
+        explain: What may be told of an exception.
     """
-    context = context_now()
     try:
+        context = context_now()
         command = Subscribe(channels=(fill_channel(template, context.identity),))
         if preparations(context, command.channels):
             context.hub.access.check_read(context.identity, command.channels[0])
-            context.hub.run_soon(partial(_subscribe_prepared, context_now, template, tell))
+            context.hub.run_soon(partial(_subscribe_prepared, context_now, template, tell, explain))
             return
         tell(subscribe_now(context, command))
-    except RequestError as error:
-        tell(error)
-    except HubClosed:
-        tell(RequestError(ErrorCode.UNAVAILABLE, "the server is shutting down"))
+    except Exception as error:  # one failing channel must not end the connection, nor the hub
+        tell(explain(error))
 
 
 async def _subscribe_prepared(
-    context_now: Callable[[], CommandContext], template: str, tell: Callable[[Reply | RequestError], None]
+    context_now: Callable[[], CommandContext],
+    template: str,
+    tell: Callable[[Reply | RequestError], None],
+    explain: Callable[[Exception], RequestError],
 ) -> None:
     context = context_now()
     try:
         for prepare in preparations(context, (fill_channel(template, context.identity),)):
             await prepare()
-    except RequestError as error:
-        tell(error)
+    except Exception as error:  # as above
+        tell(explain(error))
         return
     if not context.subscriber.over:
-        subscribe_first(context_now, template, tell)
+        subscribe_first(context_now, template, tell, explain)
 
 
 def fill_channel(template: str, identity: Identity) -> ChannelName:

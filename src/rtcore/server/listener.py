@@ -53,15 +53,15 @@ async def accept_connections(
 
     Args:
         listener: Owned from now on.
-        accepted: Takes a descriptor, which does not block; must not block either.
+        accepted: Takes a descriptor over, which does not block; must not block either, and must close one that it
+            fails with.
     """
     log_from = trio.current_time()
     with _plain(listener.socket) as listening:
         while True:
             await trio.lowlevel.wait_readable(listening)
             try:
-                for descriptor, host, port in accept_all(listening.fileno(), _BATCH):
-                    accepted(descriptor, (host, port))
+                batch = accept_all(listening.fileno(), _BATCH)
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     if trio.current_time() >= log_from:
@@ -70,7 +70,12 @@ async def accept_connections(
                     await trio.sleep(_EXHAUSTED_SECONDS)
                 elif error.errno in (errno.EBADF, errno.ENOTSOCK):
                     raise
-                # Otherwise the peer was gone before it was accepted.
+                continue  # otherwise the peer was gone before it was accepted
+            for descriptor, host, port in batch:
+                try:
+                    accepted(descriptor, (host, port))
+                except Exception:  # one that cannot be served must not keep the others waiting for ever
+                    logger.exception("cannot serve a connection from %s", host)
 
 
 def _plain(listening: trio.socket.SocketType) -> socket.socket:

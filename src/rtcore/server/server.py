@@ -304,6 +304,13 @@ class Server:
             self._arrivals.add(descriptor, client)
             return
         connected = socket.socket(fileno=descriptor)
+        try:
+            self._accept_stream(connected, client)
+        except BaseException:
+            connected.close()
+            raise
+
+    def _accept_stream(self, connected: socket.socket, client: tuple[str, int]) -> None:
         server = connected.getsockname()
         stream: trio.abc.Stream = SocketStream(connected)
         prepare = None

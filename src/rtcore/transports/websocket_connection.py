@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from typing import Final
 
@@ -250,6 +250,8 @@ class WebSocketConnection(WebSocketReceiver):
         """Let the close frame leave and wait for the peer's end; what else comes is read and thrown away."""
         self._finishing = True
         self._end_reading()
+        if isinstance(self._awaited, Coroutine):
+            self._awaited.close()  # it was never begun
         self._awaited = self._messages = None
         self._discard_messages()
         if self._end_of_stream:
@@ -283,13 +285,13 @@ class WebSocketConnection(WebSocketReceiver):
             self._timer = self._hub.timeouts.call_at(deadline, self._on_timer)
 
     def _on_timer(self) -> float | None:
+        if self._gone:
+            return None
         if not self._reading:  # a pong could not be seen, nor a message
             self._was_away()
         due = self.timers.due(trio.current_time())
         if due is Due.CLOSE_TIMEOUT:
             self._lose("no answer to the close frame in time")
-            if self._scope is not None:
-                self._scope.cancel()
             return None
         if due is Due.PING:
             self._state.queue_ping()

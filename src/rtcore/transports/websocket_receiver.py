@@ -169,6 +169,12 @@ class WebSocketReceiver(WebSocketSender):
         finally:
             self._scope = None
 
+    def _lose(self, reason: str) -> None:
+        """It is gone, and with it the place that its task waits at: nobody is there to be answered."""
+        super()._lose(reason)
+        if self._scope is not None:
+            self._scope.cancel()
+
     def _begin_reading(self) -> None:
         """From now on what comes is handled, or kept, at once. Until now a pong could not be seen, nor a message."""
         self._was_away()
