@@ -69,7 +69,7 @@ class ProfileSettings:
         default="inherit", validator=one_of("inherit", "required", "none")
     )
     """`inherit`: tokens are needed where the server has keys. `required`: there is no endpoint without keys. `none`:
-    everyone is let in, without an identity, even where the server has keys."""
+    everyone is let in, without an identity, even where the server has keys; there without a role or a workspace."""
     channels: tuple[str, ...] = field(
         default=(),
         converter=_items,

@@ -34,6 +34,8 @@ __all__ = ["HttpRequest", "Reception", "Upgrade", "refuse"]
 
 logger = logging.getLogger("rtcore.reception")
 
+_NOBODY: Final = Identity(user="")
+"""Whoever comes to an endpoint that is open to all on a server where others need a token: no role, no workspace."""
 _RECEIVE_BYTES: Final = 64 * 1024
 _LINGER_SECONDS: Final = 0.2
 _REFUSAL_SECONDS: Final = 2.0  # time for the peer to read why; more would let refused connections pile up
@@ -139,8 +141,10 @@ class Reception:
         )
 
     def _identify(self, head: RequestHead, profile: Profile) -> Identity | None:
-        if self._authenticator is None or profile.anonymous:
+        if self._authenticator is None:
             return self._anonymous
+        if profile.anonymous:
+            return _NOBODY
         values = head.get_all("authorization")
         try:
             if len(values) > 1:

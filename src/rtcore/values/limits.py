@@ -46,9 +46,9 @@ class Limits:
     """How long a client may send no message (a heartbeat is one; a pong is not): then 4001. 0: for ever."""
     channels_per_connection: int = _limit(128, at_least=1)
     """Most subscriptions of one connection."""
-    channels: int = _limit(10_000, at_least=1)
+    channels: int = _limit(20_000, at_least=1)
     """Most channels that had an event, about 3 KiB each and its history; for the next, the oldest idle one goes."""
-    unpublished_channels: int = _limit(5_000, at_least=1)
+    unpublished_channels: int = _limit(20_000, at_least=1)
     """Most channels beside these that have subscribers and never had an event; they push no history out."""
     json_depth: int = _limit(64, at_least=1)
     """Deepest nesting of a JSON message, so that no walk over it can exhaust the stack."""

@@ -131,7 +131,7 @@ async def test_cancelling_stops_at_the_end_of_the_block(autojump_clock: Any) -> 
         (
             lambda hub, output: output.write("x" * 600_000),
             rtcore.RequestError,
-            "a piece of 600000 bytes exceeds half of",
+            "a piece of 600002 bytes exceeds half of",
         ),
         (
             lambda hub, output: hub.outputs.text("n", output_id="a b"),

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
-from rtcore.errors import ErrorCode, RequestError
-from rtcore.features.activity.activity import Activity, Description, describe
+from rtcore.errors import ErrorCode, HubClosed, RequestError
+from rtcore.features.activity.activity import Activity, Description, clean, describe, describe_own
 from rtcore.features.activity.settings import CATEGORIES, ActivitySettings
 from rtcore.features.activity.timeline import ActivityQuery, Timeline, search
 from rtcore.features.feature import Feature
@@ -148,7 +149,8 @@ class Activities(Feature):
             check_channel_name(place)
         except ValueError as error:
             raise RequestError(ErrorCode.MALFORMED, str(error), field="workspace") from error
-        return self._add(place, category, type, self._hub.clock(), Description(actor, title, dict(related or {})), None)
+        what = describe_own(title, actor=actor, related=related or {})
+        return self._add(place, clean(category), clean(type), self._hub.clock(), what, None)
 
     def search(
         self, query: ActivityQuery, *, identity: Identity | None = None, limit: int | None = None
@@ -211,6 +213,8 @@ class Activities(Feature):
             return None
         if namespace.scope is Scope.SHARED:
             return SHARED
+        if namespace.scope is Scope.MEMBER:  # there is no timeline of one user in one workspace
+            return None
         owner = channel.split(":", 2)[1:2]
         kind = _OF_WORKSPACE if namespace.scope is Scope.WORKSPACE else _OF_USER
         return f"{kind}:{owner[0]}" if owner and owner[0] else None
@@ -232,7 +236,8 @@ class Activities(Feature):
         )
         self._timeline(place).append(activity)
         if self._hub.position(place) is not None:  # somebody is or was there
-            self._hub.publish(place, "activity", activity.document())
+            with suppress(HubClosed, RequestError):  # no channel is free just now: a search finds it all the same
+                self._hub.publish(place, "activity", activity.document())
         return activity
 
     def _timeline(self, place: str) -> Timeline:

@@ -10,13 +10,14 @@ from attrs import frozen
 
 from rtcore.values.events import Event, Json, format_timestamp
 
-__all__ = ["Activity", "Description", "describe"]
+__all__ = ["Activity", "Description", "clean", "describe", "describe_own"]
 
 _ACTORS: Final = ("actor", "user_id", "by", "agent_id", "agentId", "user")
 _TITLES: Final = ("title", "name", "message", "text", "question")
 _RELATED: Final = re.compile(r"(\w+_id|\w+Id|id)", re.ASCII)
 _TEXT_LENGTH: Final = 200
 _RELATED_COUNT: Final = 16
+_NAME_LENGTH: Final = 64
 
 
 @frozen(kw_only=True)
@@ -65,15 +66,22 @@ class Description:
     related: Mapping[str, str]
 
 
+def clean(text: str) -> str:
+    """Text that JSON can carry, of at most 200 characters."""
+    return text[:_TEXT_LENGTH].encode(errors="replace").decode()
+
+
 def describe(event: Event) -> Description:
     """Who did it, a title, and the ids in the event's data: its own fields, not those inside of them."""
     data = event.data if isinstance(event.data, dict) else {}
     texts = {name: value for name, value in data.items() if isinstance(value, str) and value}
     actor = next((texts[name] for name in _ACTORS if name in texts), None)
     title = next((texts[name] for name in _TITLES if name in texts), event.type)
-    related = {name: value[:_TEXT_LENGTH] for name, value in texts.items() if _RELATED.fullmatch(name)}
-    return Description(
-        None if actor is None else actor[:_TEXT_LENGTH],
-        title[:_TEXT_LENGTH],
-        dict(list(related.items())[:_RELATED_COUNT]),
-    )
+    ids = {name: value for name, value in texts.items() if len(name) <= _NAME_LENGTH and _RELATED.fullmatch(name)}
+    return describe_own(title, actor=actor, related=ids)
+
+
+def describe_own(title: str, *, actor: str | None, related: Mapping[str, str]) -> Description:
+    """The same of what an application says: every text is bounded, and so is the number of ids."""
+    ids = {clean(name)[:_NAME_LENGTH]: clean(value) for name, value in list(related.items())[:_RELATED_COUNT]}
+    return Description(None if actor is None else clean(actor), clean(title), ids)

@@ -15,7 +15,7 @@ from typing import Generic, Self, TypeVar
 import trio
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.features.failure import describe_failure, log_failure
+from rtcore.features.failure import bounded_text, describe_failure, log_failure
 from rtcore.features.outputs.output_state import Content, Kind, OutputState, OutputStatus
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.hub.hub import Hub
@@ -49,7 +49,7 @@ class Output(Generic[_T]):
         ended: Callable[[Output[str] | Output[Json]], None],
     ) -> None:
         self.output_id = output_id
-        self.name = name
+        self.name = bounded_text(name, settings.name_bytes)
         self.channel = channel
         """Where its content is published."""
         self.owner = owner
@@ -81,7 +81,12 @@ class Output(Generic[_T]):
         await trio.lowlevel.checkpoint()
         self._entered = True
         self._began(self)
-        self._publish("started", self.summary(), everywhere=True)
+        try:
+            self._publish("started", self.summary(), everywhere=True)
+        except BaseException:  # nobody will leave a block that was not entered
+            self.state.end(OutputStatus.FAILED)
+            self._ended(self)
+            raise
         self._scope.__enter__()
         return self
 
@@ -165,7 +170,10 @@ class Output(Generic[_T]):
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._flush()
+        try:
+            self._flush()
+        except RequestError as error:  # no channel is free just now: it is kept, and read by who asks
+            logger.warning("a piece of output %s was not published: %s", self.output_id, error)
 
     def _flush(self) -> None:
         """Publish what was written and has not left yet."""
@@ -209,7 +217,7 @@ class TextOutput(Output[str]):
         """
         if text:
             text = text.encode(errors="replace").decode()  # a lone surrogate is nothing that JSON can carry
-            self._add(text, len(text.encode()))
+            self._add(text, len(json_dumps(text)))
 
     def _append(self, written: list[str]) -> Content:
         return self.state.append_text("".join(written))

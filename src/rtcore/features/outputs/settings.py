@@ -31,6 +31,8 @@ class OutputSettings:
     """How long an output is kept after its end."""
     outputs: int = field(default=1000, validator=whole(1))
     """Most outputs that run or are kept at once."""
+    name_bytes: int = field(default=1000, validator=whole(1))
+    """Bytes of an output's name; what is longer is cut off."""
     page_length: int = field(default=65_536, validator=whole(1))
     """Most characters or items of a page of `output.read`."""
     cancel_roles: frozenset[str] = field(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from enum import StrEnum
+from typing import Final
 
 from attrs import define, field
 
 from rtcore.values.events import Json, format_timestamp
 
 __all__ = ["Agent", "AgentStatus", "ChatMessage", "MessageKind", "MessageStatus", "Session", "SessionStatus"]
+
+
+_EXCERPT_LENGTH: Final = 200  # of the last message, where sessions are listed
 
 
 class SessionStatus(StrEnum):
@@ -60,15 +64,15 @@ class ChatMessage:
     text: str
     timestamp: float
 
-    def document(self) -> dict[str, Json]:
-        """As dashboards are told."""
+    def document(self, most: int | None = None) -> dict[str, Json]:
+        """As dashboards are told; `most`: characters of the text."""
         return {
             "messageId": self.message_id,
             "sender": self.sender,
             "fromAgent": self.from_agent,
             "type": self.kind.value,
             "status": self.status.value,
-            "text": self.text,
+            "text": self.text[:most],
             "timestamp": format_timestamp(self.timestamp),
         }
 
@@ -111,7 +115,7 @@ class Session:
             "waitSeconds": round(self.wait_seconds(now), 3),
             "unread": self.unread,
             "rating": self.rating,
-            "lastMessage": self.messages[-1].document() if self.messages else None,
+            "lastMessage": self.messages[-1].document(_EXCERPT_LENGTH) if self.messages else None,
         }
         if whole:
             document["messages"] = [message.document() for message in self.messages]

@@ -6,6 +6,7 @@ What changes is told at once; the figures that follow from it are sent on a sche
 
 from __future__ import annotations
 
+import logging
 from enum import StrEnum
 from typing import TypeVar
 
@@ -26,6 +27,8 @@ from rtcore.hub.hub import Hub
 from rtcore.values.events import Json
 
 __all__ = ["Desk"]
+
+logger = logging.getLogger("rtcore.support_chat")
 
 _Word = TypeVar("_Word", bound=StrEnum)
 _NAME_LENGTH = 200
@@ -231,13 +234,20 @@ class Desk:
         self._publish("typing_indicator", {"sessionId": session_id, "users": users}, key=f"typing:{session_id}")
 
     def _publish(self, type: str, data: Json, *, key: str | None = None) -> None:
-        self._hub.publish(self.channel, type, data, key=key)
+        try:
+            self._hub.publish(self.channel, type, data, key=key)
+        except RequestError as error:  # what happened has happened: dashboards see it with the next snapshot
+            logger.warning("dashboards of %s were not told %s: %s", self.channel, type, error)
 
 
 def _check(name: str, value: str, *, most: int = _NAME_LENGTH, least: int = 1) -> None:
     if not isinstance(value, str) or not least <= len(value) <= most:
         got = f"{len(value)}" if isinstance(value, str) else type(value).__name__
         raise RequestError(ErrorCode.MALFORMED, f"{name}: expected {least} to {most} characters, got {got}", field=name)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(ErrorCode.MALFORMED, f"{name}: expected text that UTF-8 can carry", field=name) from error
 
 
 def _member(kind: type[_Word], value: str, name: str) -> _Word:

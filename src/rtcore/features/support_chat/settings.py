@@ -33,6 +33,8 @@ class SupportChatSettings:
     """Most desks, of workspaces and users together."""
     sessions: int = field(default=1000, validator=whole(1))
     """Sessions of one desk that are kept; of those that have ended the oldest go first."""
+    listed: int = field(default=200, validator=whole(1))
+    """Most sessions of one list that a dashboard is sent; those that began first."""
     messages: int = field(default=100, validator=whole(1))
     """Newest messages of one session that are kept."""
     agents: int = field(default=1000, validator=whole(1))

@@ -9,6 +9,7 @@ and fields are those of the dashboards that are in use (`sessionId`), so these w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 from attrs import frozen
@@ -134,13 +135,12 @@ class SupportChat(Feature):
         ]
 
     def sessions(self, identity: Identity) -> list[Json]:
-        """`active_sessions_updated`: the sessions that an agent has, oldest first."""
+        """`active_sessions_updated`: the sessions that an agent has, oldest first, up to the setting `listed`."""
         now = self._hub.clock()
-        return [
-            session.document(now)
-            for desk in self._visible(identity)
-            for session in desk.state.of_status(SessionStatus.ACTIVE)
-        ]
+        active = (
+            session for desk in self._visible(identity) for session in desk.state.of_status(SessionStatus.ACTIVE)
+        )
+        return [session.document(now) for session in islice(active, self._settings.listed)]
 
     def ended(self, identity: Identity) -> list[Json]:
         """The sessions that ended last."""
@@ -172,7 +172,7 @@ class SupportChat(Feature):
         ]
         waits = [session.wait_seconds(now) for session in waiting]
         return {
-            "waiting_sessions": [session.document(now) for session in waiting],
+            "waiting_sessions": [session.document(now) for session in waiting[: self._settings.listed]],
             "queue_depth": len(waiting),
             "average_wait_seconds": round(sum(waits) / len(waits), 3) if waits else 0.0,
         }
