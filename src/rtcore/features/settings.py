@@ -9,6 +9,7 @@ from rtcore.features.alerts.settings import AlertSettings
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.metric_streams.settings import MetricSettings
 from rtcore.features.notifications.settings import NotificationSettings
+from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.presence.settings import PresenceSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
@@ -51,3 +52,5 @@ class FeatureSettings:
     """Who is present in a workspace."""
     typing: TypingSettings = field(default=Factory(TypingSettings), validator=validators.instance_of(TypingSettings))
     """Who is writing in a conversation."""
+    queues: QueueSettings = field(default=Factory(QueueSettings), validator=validators.instance_of(QueueSettings))
+    """Of delivery queues."""
