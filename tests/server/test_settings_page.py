@@ -17,6 +17,7 @@ from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTar
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.metric_streams.settings import MetricSettings
 from rtcore.features.notifications.settings import NotificationSettings
+from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.presence.settings import PresenceSettings
 from rtcore.features.support_chat.settings import SupportChatSettings
@@ -46,6 +47,7 @@ SECTIONS: dict[str, type] = {
     "Features: presence": PresenceSettings,
     "Features: typing": TypingSettings,
     "Features: metrics": MetricSettings,
+    "Features: queues": QueueSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,
     "Store": StoreSettings,

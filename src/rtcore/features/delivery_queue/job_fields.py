@@ -18,9 +18,13 @@ from rtcore.values.channels import check_channel_name
 from rtcore.values.events import Json
 
 __all__ = [
+    "ATTEMPTS",
     "BATCH_JOBS",
     "CHANNELS",
+    "DELAY_SECONDS",
+    "KEY_LENGTH",
     "NAME_LENGTH",
+    "NAME_PATTERN",
     "REASON_LENGTH",
     "JobFields",
     "check_queue",
@@ -38,13 +42,14 @@ KEY_LENGTH: Final = 128
 REASON_LENGTH: Final = 500
 BATCH_JOBS: Final = 1000
 """Most jobs of one batch: they are one write."""
-_DELAY_SECONDS: Final = 366 * 86_400
-_ATTEMPTS: Final = 1000
-_NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}", re.ASCII)
+DELAY_SECONDS: Final = 366 * 86_400
+ATTEMPTS: Final = 1000
+NAME_PATTERN: Final = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}"
+_NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
 
 job_id: Final = text(64)
 """Reads the id of a job."""
-retry_after: Final = number(0, _DELAY_SECONDS)
+retry_after: Final = number(0, DELAY_SECONDS)
 """Reads a wait, in seconds."""
 
 
@@ -78,7 +83,7 @@ class JobFields:
     priority: str = wire(one_of(*Priority), default=Priority.NORMAL)
     key: str | None = wire(_key, default=None)
     delay: float = wire(retry_after, default=0.0)
-    max_attempts: int | None = wire(whole_number(1, _ATTEMPTS), default=None)
+    max_attempts: int | None = wire(whole_number(1, ATTEMPTS), default=None)
 
     def new_job(self, settings: QueueSettings, path: str) -> NewJob:
         """
@@ -114,7 +119,7 @@ _READERS: Final[dict[str, Reader[Any]]] = {
     "priority": one_of(*Priority),
     "key": _key,
     "delay": retry_after,
-    "max_attempts": whole_number(1, _ATTEMPTS),
+    "max_attempts": whole_number(1, ATTEMPTS),
 }
 
 

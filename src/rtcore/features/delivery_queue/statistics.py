@@ -20,7 +20,9 @@ class QueueStatistics:
     """A snapshot of one queue."""
 
     queue: str
+    """Its name."""
     paused: bool
+    """Whether it hands out nothing."""
     waiting: int
     """Jobs that wait, those among them that are not due included."""
     delayed: int
