@@ -244,7 +244,7 @@ class _Handlers:
 
     def dead(self, context: CommandContext, command: DeadPage) -> Reply:
         queue = self._there(context, command.queue)
-        found = queue.dead(after=command.after, limit=command.limit + 1)
+        found = queue.dead(after=command.after, limit=command.limit + 1, field="data.after")
         documents = [job.document() for job in found[: command.limit]]
         return Reply("queue.dead", {"queue": command.queue, "jobs": documents, "more": len(found) > command.limit})
 

@@ -229,17 +229,21 @@ class DeliveryQueue:
             self.book.check_open()
             await self.book.emptied.park()
 
-    def dead(self, *, after: str | None = None, limit: int = 100) -> list[DeadJob]:
+    def dead(self, *, after: str | None = None, limit: int = 100, field: str = "after") -> list[DeadJob]:
         """
         Dead letters, the oldest first.
 
         Args:
             after: Only those behind the one with this id; RequestError `request.not_found` if it is none.
             limit: Most of them.
+            field: Where `after` was given, for the error.
         """
         dead = list(self.book.state.dead.values())
         if after is not None:
-            dead = dead[dead.index(self._dead([after], "after")[0]) + 1 :]
+            place = next((index for index, job in enumerate(dead, 1) if job.job_id == after), None)
+            if place is None:
+                raise RequestError(ErrorCode.NOT_FOUND, f"{field}: no such dead letter", field=field)
+            dead = dead[place:]
         return [_dead_job(job) for job in dead[:limit]]
 
     async def requeue(self, job_ids: Sequence[str] | None = None, *, field: str = "job_ids") -> int:
