@@ -33,7 +33,7 @@ class Reply:
 class Answering(Protocol):
     """What sends answers to a client: its session."""
 
-    def answer(self, outcome: Reply | RequestError, identifier: RequestId | None) -> None:
+    def answer(self, outcome: Reply | Exception, identifier: RequestId | None) -> None:
         """Answer the command with this id; nothing happens once the connection is closing."""
         ...
 
@@ -53,10 +53,10 @@ class CommandContext:
     request_id: RequestId | None = None
     """The command's, with which its answer goes."""
 
-    def answer(self, outcome: Reply | RequestError) -> None:
+    def answer(self, outcome: Reply | Exception) -> None:
         """
         Answer a command whose handler returned None: from a task or a callback, once, whenever it is ready. Meanwhile
-        the client's next commands are carried out.
+        the client's next commands are carried out. An exception is told as though the handler had raised it.
         """
         assert self.session is not None, "a command without a session is answered by what its handler returns"
         self.session.answer(outcome, self.request_id)

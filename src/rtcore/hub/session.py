@@ -268,12 +268,12 @@ class Session:
         self._reply(outcome, identifier)
         return None
 
-    def answer(self, outcome: Reply | RequestError, identifier: RequestId | None) -> None:
+    def answer(self, outcome: Reply | Exception, identifier: RequestId | None) -> None:
         """Answer a command whose handler said that the answer would come later; see `CommandContext.answer`."""
         if isinstance(outcome, Reply):
             self._reply(outcome, identifier)
         else:
-            self._refuse(outcome, identifier)
+            self._refuse(self._told(outcome), identifier)
 
     def _reply(self, reply: Reply, identifier: RequestId | None) -> None:
         if reply.unasked or identifier is not None:

@@ -406,3 +406,50 @@ async def test_idle_feature_has_no_timer_and_ended_hub_takes_no_jobs(autojump_cl
     with pytest.raises(rtcore.HubClosed):
         async with queue.consume() as jobs:
             await jobs.__anext__()
+
+
+async def test_times_that_are_none_are_refused(autojump_clock: Any) -> None:
+    """NaN would never be due, and would disturb the order of all others."""
+    async with open_test_hub() as hub:
+        queue = hub.queues.open("emails")
+        await queue.put(1)
+        async with queue.consume() as jobs:
+            job = await jobs.__anext__()
+            for value in (float("nan"), -1.0, float("inf")):
+                with pytest.raises(RequestError, match="after: expected a number from 0 to 31622400"):
+                    await job.retry(after=value)
+                with pytest.raises(RequestError, match="seconds: expected a number from 0 to 31622400"):
+                    job.extend(value)
+            await job.ack()
+
+
+async def test_queue_that_remembers_no_keys_writes_none(of: Any, autojump_clock: Any) -> None:
+    async with open_test_hub(features=of(keys=0)) as hub:
+        queue = hub.queues.open("emails")
+        await queue.put(1, key="k")
+        async with queue.consume() as jobs:
+            await (await jobs.__anext__()).ack()
+        assert await hub.store.read("queue_keys") == []
+        assert not (await queue.put(1, key="k")).duplicate
+
+
+async def test_job_goes_to_somebody_who_has_room_for_it(of: Any, autojump_clock: Any) -> None:
+    """Who was woken for it and cannot have it wakes the next."""
+    async with open_test_hub() as hub:
+        queue = hub.queues.open("emails")
+        got: list[str] = []
+
+        async def take(name: str, jobs: Any) -> None:
+            await jobs.__anext__()
+            got.append(name)
+
+        async with queue.consume(leases=1) as small, queue.consume() as large, trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(take, "small", small)
+                await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(take, "large", large)
+            await trio.testing.wait_all_tasks_blocked()
+            await queue.put_many([{"data": 1}, {"data": 2}])
+            await trio.testing.wait_all_tasks_blocked()
+            assert sorted(got) == ["large", "small"]
+            nursery.cancel_scope.cancel()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 from attrs import frozen
 
-from rtcore.errors import ErrorCode, HubClosed, RequestError
+from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.delivery_queue import settlement
 from rtcore.features.delivery_queue.delivery_queue import DeliveryQueue
 from rtcore.features.delivery_queue.holding import Consumer, HeldJob
@@ -197,10 +197,8 @@ class _Handlers:
             consumer.scopes.add(scope)
             try:
                 jobs = await queue.book.lease(consumer, command.count, seconds=seconds, wait=command.wait)
-            except RequestError as error:
+            except Exception as error:  # one failing command must not end the feature
                 context.answer(error)
-            except HubClosed:
-                context.answer(RequestError(ErrorCode.UNAVAILABLE, "the server is shutting down"))
             else:
                 until = format_timestamp(context.hub.clock() + seconds)
                 documents = [_job_document(each) | {"leased_until": until} for each in jobs]

@@ -220,6 +220,7 @@ class DeliveryQueue:
         """Pause, and wait until nobody has a job any more. A checkpoint; cancelled while it waits, it has paused."""
         await self.pause()
         while self.book.state.leased:
+            self.book.check_open()
             await self.book.emptied.park()
 
     async def wait_empty(self) -> None:

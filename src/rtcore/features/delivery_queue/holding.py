@@ -9,6 +9,7 @@ import trio
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.delivery_queue import settlement
 from rtcore.features.delivery_queue.job import JobStatus, Lease, Priority
+from rtcore.features.delivery_queue.job_fields import check_seconds
 from rtcore.protocol.json_codec import json_loads
 from rtcore.values.events import Json
 
@@ -78,6 +79,7 @@ class HeldJob:
         Raises:
             RequestError: As `ack`.
         """
+        after = None if after is None else check_seconds("after", after)
         return await settlement.give_up(self, after=after, reason=reason)
 
     async def fail(self, reason: str) -> JobStatus:
@@ -86,7 +88,7 @@ class HeldJob:
 
     def extend(self, seconds: float | None = None) -> None:
         """Hold it for so long from now, by default as long as at first. RequestError as `ack`; never blocks."""
-        seconds = self.book.settings.processing_seconds if seconds is None else seconds
+        seconds = self.book.settings.processing_seconds if seconds is None else check_seconds("seconds", seconds)
         self.check("job_id")
         if self.scope is not None:
             self.scope.deadline = trio.current_time() + seconds

@@ -65,10 +65,10 @@ class Job:
     priority: Priority
     data: bytes
     """JSON."""
-    key: str | None
     put_at: float
     """Unix seconds."""
     max_attempts: int
+    key: str | None = None
     attempts: int = 0
     """How often it was handed out, the present time included."""
     due: float = 0.0

@@ -28,6 +28,7 @@ __all__ = [
     "REASON_LENGTH",
     "JobFields",
     "check_queue",
+    "check_seconds",
     "job_id",
     "new_job",
     "queue_name",
@@ -121,6 +122,11 @@ _READERS: Final[dict[str, Reader[Any]]] = {
     "delay": retry_after,
     "max_attempts": whole_number(1, ATTEMPTS),
 }
+
+
+def check_seconds(name: str, value: float) -> float:
+    """A wait that the program gives; RequestError if it cannot be one."""
+    return float(_checked(name, retry_after, value))
 
 
 def check_queue(name: str, workspace: str) -> QueueName:

@@ -177,7 +177,9 @@ class QueueBook:
 
     def done_changes(self, held: HeldJob) -> list[Change]:
         """What is written when a job is done."""
-        return [*self.take_unwritten(), *self.store.done(self.queue, held.lease.job, self._hub.clock())]
+        remembered = self.settings.keys > 0
+        done = self.store.done(self.queue, held.lease.job, self._hub.clock(), remembered=remembered)
+        return [*self.take_unwritten(), *done]
 
     def finish(self, held: HeldJob) -> None:
         """A job is done, and that is written."""

@@ -70,15 +70,16 @@ class QueueStore:
 
     def put(self, queue: QueueName, job: Job) -> Change:
         """A job is new."""
-        document = {
+        document: dict[str, object] = {  # nothing is null: text with a null in it is looked through for NaN
             "order": job.order,
             "priority": job.priority,
             "data": json_fragment(job.data),
-            "key": job.key,
             "put_at": job.put_at,
             "max_attempts": job.max_attempts,
             "due": self._wall(job.due),
         }
+        if job.key is not None:
+            document["key"] = job.key
         return Put(_JOBS, queue.key(job.job_id), cast("Json", document))
 
     def progress(
@@ -97,15 +98,17 @@ class QueueStore:
             "attempts": job.attempts if attempts is None else attempts,
             "order": job.order if order is None else order,
             "due": self._wall(job.due if due is None else due),
-            "reason": reason,
-            "dead_at": dead_at,
         }
+        if reason is not None:
+            document["reason"] = reason
+        if dead_at is not None:
+            document["dead_at"] = dead_at
         return Put(_PROGRESS, queue.key(job.job_id), document)
 
-    def done(self, queue: QueueName, job: Job, now: float) -> list[Change]:
-        """A job is done; its key, if it has one, is remembered."""
+    def done(self, queue: QueueName, job: Job, now: float, *, remembered: bool) -> list[Change]:
+        """A job is done; its key, if it has one, may be remembered."""
         changes = self.gone(queue, job)
-        if job.key is not None:
+        if job.key is not None and remembered:
             changes.append(Put(_KEYS, queue.key(job.key), {"job_id": job.job_id, "done_at": now}))
         return changes
 

@@ -43,7 +43,16 @@ async def _do(handler: Handler, held: HeldJob, seconds: float) -> str | None:
             await handler(held)
         except Exception as error:  # whatever it is, the job is tried again and the worker goes on
             failure = describe_failure(error, REASON_LENGTH)
-            _logger.warning("job %s of queue %s failed", held.job_id, held.book.queue.name, exc_info=error)
+            last = held.attempt >= held.max_attempts  # only then is it somebody's business
+            _logger.log(
+                logging.ERROR if last else logging.INFO,
+                "job %s of queue %s failed, attempt %d of %d",
+                held.job_id,
+                held.book.queue.name,
+                held.attempt,
+                held.max_attempts,
+                exc_info=error,
+            )
             return f"{failure.error_type}: {failure.error}"
     return "it took too long" if scope.cancelled_caught else None
 
