@@ -30,6 +30,8 @@ from rtcore.store.store import Store
 DATA = {"to": "user-1@example.com", "subject": "Your order has been sent", "body": "x" * 120}
 TASKS = (1, 10, 100)
 BATCH = 100
+FULL = 20_000
+"""Jobs that wait before any is done."""
 SETTINGS = rtcore.FeatureSettings(queues=rtcore.QueueSettings(jobs=1_000_000, workspace_bytes=2**30, total_bytes=2**30))
 
 Open = Callable[[], AbstractAsyncContextManager[Store]]
@@ -64,9 +66,15 @@ async def measure_round(open_store: Open, tasks: int, seconds: float) -> dict[st
                     for _ in range(tasks):
                         nursery.start_soon(repeat, action, queue)
             rates[name] = queue.statistics().waiting / (time.perf_counter() - begin)
+        queue = hub.queues.open("full")
+        for _ in range(FULL // 1000):
+            await queue.put_many([{"data": DATA}] * 1000)
         begin = time.perf_counter()
         with trio.move_on_after(seconds):
-            await queue.work(do_nothing, concurrency=tasks)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(queue.work, do_nothing, concurrency=tasks))
+                await queue.wait_empty()
+                nursery.cancel_scope.cancel()
         rates["done"] = queue.statistics().done / (time.perf_counter() - begin)
     return rates
 

@@ -94,8 +94,10 @@ async def test_client_that_goes_while_it_waits_takes_no_job(autojump_clock: Any)
         queue, client = hub.queues.open("emails"), await server.connect()
         await client.send("queue.lease", {"queue": "emails", "wait": 60}, id=1)
         await trio.testing.wait_all_tasks_blocked()
+        assert len(hub.queues._nursery.child_tasks) == 1  # type: ignore[union-attr]  # it runs
         await client.aclose()
         await trio.testing.wait_all_tasks_blocked()
+        assert not hub.queues._nursery.child_tasks  # type: ignore[union-attr]  # as above
         await queue.put(1)
         await trio.testing.wait_all_tasks_blocked()
         assert (queue.statistics().waiting, queue.statistics().leased) == (1, 0)

@@ -135,6 +135,7 @@ def test_key_that_is_done_again_is_as_young_as_its_second_time() -> None:
         queue.finish(queue.take(1)[0], wall)
     assert queue.find("a", 95.0) is not None
     assert queue.find("b", 95.0) is None
+    assert queue.forget_keys(95.0) == ["b"]
 
 
 def test_paused_queue_hands_out_nothing() -> None:

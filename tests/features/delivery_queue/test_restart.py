@@ -241,6 +241,24 @@ async def test_lease_that_runs_out_while_it_is_settled_ends_with_the_settling(of
             assert (await others.__anext__()).job_id == job.job_id, "it ran out meanwhile, and the ack was cancelled"
 
 
+async def test_consumer_that_leaves_while_its_ack_fails_has_given_back(fragile: Any, autojump_clock: Any) -> None:
+    async with open_test_hub(store=fragile) as hub:
+        queue = hub.queues.open("emails")
+        await queue.put(1)
+
+        async def ack(job: rtcore.HeldJob) -> None:
+            with pytest.raises(RequestError, match="could not be written"):
+                await job.ack()
+
+        async with trio.open_nursery() as nursery, queue.consume() as jobs:
+            job = await jobs.__anext__()
+            fragile.failing = 1
+            nursery.start_soon(ack, job)
+            while not job.lease.settling:
+                await trio.lowlevel.checkpoint()
+        assert figures(queue.statistics()) == (1, 0, 0, False)
+
+
 async def test_consumer_that_leaves_while_its_ack_is_written_has_acknowledged(autojump_clock: Any) -> None:
     async with open_test_hub(store=SlowStore()) as hub:
         queue = hub.queues.open("emails")
