@@ -19,6 +19,11 @@ from rtcore.server.rest import activity, alerts, approvals, presence, support_ch
 from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
 from rtcore.hub.registry import FeatureRegistry
 from rtcore.server.rest import activity, delivery_queue
+from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
+from rtcore.features.presence.presence import Presence
+from rtcore.features.support_chat.support_chat import SupportChat
+from rtcore.hub.registry import FeatureRegistry
+from rtcore.server.rest import activity, alerts, approvals, delivery_queue, presence, support_chat
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
