@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trio
 
 import rtcore
 from rtcore.errors import StoreError
@@ -26,14 +27,15 @@ def of() -> Of:
 
 
 class FragileStore(MemoryStore):
-    """A store whose next writes fail, as many as it is told."""
+    """A store whose next writes fail, as many as it is told, after so many seconds."""
 
     failing = 0
+    seconds = 0.0
 
     async def write(self, changes: Any) -> None:
         if self.failing:
             self.failing -= 1
-            await super().write([])
+            await trio.sleep(self.seconds)
             raise StoreError("the disk is full")
         await super().write(changes)
 

@@ -250,12 +250,13 @@ async def test_consumer_that_leaves_while_its_ack_fails_has_given_back(fragile: 
             with pytest.raises(RequestError, match="could not be written"):
                 await job.ack()
 
-        async with trio.open_nursery() as nursery, queue.consume() as jobs:
-            job = await jobs.__anext__()
-            fragile.failing = 1
-            nursery.start_soon(ack, job)
-            while not job.lease.settling:
-                await trio.lowlevel.checkpoint()
+        async with trio.open_nursery() as nursery:
+            async with queue.consume() as jobs:
+                job = await jobs.__anext__()
+                fragile.failing, fragile.seconds = 1, 2.0
+                nursery.start_soon(ack, job)
+                await trio.testing.wait_all_tasks_blocked()
+            assert queue.statistics().leased == 1
         assert figures(queue.statistics()) == (1, 0, 0, False)
 
 
