@@ -237,9 +237,7 @@ class Session:
             raise RequestError(ErrorCode.AUTHENTICATION_REQUIRED, "send `auth` with a token first")
         rule = self._rule(type)
         if rule is not None and identity is not None:
-            context = self._context(identity, asked=message.id is not None)
-            context.session, context.request_id = self, message.id
-            return self._answered(rule.run(context, message.data), message.id)
+            return self._answered(rule.run(self._context(identity, id=message.id), message.data), message.id)
         if type is not message.type:
             message = evolve(message, type=type)
         command = decode_command(message, self._limits)
@@ -257,8 +255,8 @@ class Session:
             return self._answered(run_command(context, command), message.id)
         return None
 
-    def _context(self, identity: Identity, *, asked: bool = True) -> CommandContext:
-        return CommandContext(self._hub, self._connection.subscriber, identity, self._limits, asked)
+    def _context(self, identity: Identity, *, asked: bool = True, id: RequestId | None = None) -> CommandContext:
+        return CommandContext(self._hub, self._connection.subscriber, identity, self._limits, asked, self, id)
 
     def _answered(
         self, outcome: Reply | Awaitable[Reply] | None, identifier: RequestId | None
