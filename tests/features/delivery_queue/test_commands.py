@@ -239,7 +239,7 @@ ROLES = [
 ]
 
 
-@pytest.mark.parametrize(("type", "data", "allowed"), ROLES, ids=lambda value: str(value)[:16])
+@pytest.mark.parametrize(("type", "data", "allowed"), ROLES, ids=[type for type, _, _ in ROLES])
 async def test_commands_are_for_their_roles(type: str, data: Any, allowed: set[str], autojump_clock: Any) -> None:
     for role in ("publisher", "worker", "admin", "reader"):
         settings = rtcore.Settings(anonymous_roles=frozenset({role}))
