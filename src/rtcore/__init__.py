@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTarget, SmsTarget, WebhookTarget
     from rtcore.features.approvals.approval import Approval, Approvers, Decision
     from rtcore.features.approvals.settings import ApprovalSettings
+    from rtcore.features.delivery_queue.delivery_queue import DeadJob, DeliveryQueue
+    from rtcore.features.delivery_queue.holding import HeldJob
+    from rtcore.features.delivery_queue.job import Receipt
+    from rtcore.features.delivery_queue.settings import QueueSettings
     from rtcore.features.feature import Feature
     from rtcore.features.metric_streams.metric_streams import MetricStreams
     from rtcore.features.metric_streams.observing import SampleObserver
@@ -114,7 +118,9 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionHooks",
     "ConnectionInfo",
+    "DeadJob",
     "Decision",
+    "DeliveryQueue",
     "Desk",
     "Dialect",
     "DroppedNotice",
@@ -123,6 +129,7 @@ __all__ = [
     "Event",
     "Feature",
     "FeatureSettings",
+    "HeldJob",
     "HistoryPage",
     "Hub",
     "HubClosed",
@@ -152,7 +159,9 @@ __all__ = [
     "ProfileSettings",
     "ProgressNotification",
     "PublishOutcome",
+    "QueueSettings",
     "Range",
+    "Receipt",
     "ReceivedEvent",
     "RecoveryNotice",
     "Reply",
@@ -236,6 +245,10 @@ _HOMES: Final = {
         "SmsTarget",
         "WebhookTarget",
     ),
+    "rtcore.features.delivery_queue.delivery_queue": ("DeadJob", "DeliveryQueue"),
+    "rtcore.features.delivery_queue.holding": ("HeldJob",),
+    "rtcore.features.delivery_queue.job": ("Receipt",),
+    "rtcore.features.delivery_queue.settings": ("QueueSettings",),
     "rtcore.features.feature": ("Feature",),
     "rtcore.features.notifications.notification": ("Action", "Notification"),
     "rtcore.features.notifications.sent": ("ProgressNotification", "SentNotification"),

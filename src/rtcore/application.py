@@ -18,6 +18,7 @@ import trio_websocket
 from rtcore.features.activity.activities import Activities
 from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.approvals.approvals import Approvals
+from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
 from rtcore.features.feature import Feature
 from rtcore.features.metric_streams.metric_streams import MetricStreams
 from rtcore.features.notifications.notifications import Notifications
@@ -78,6 +79,7 @@ class ApplicationHub(Hub):
         self.alerts.on_rules_changed(lambda: self.metrics.need(self.alerts, self.alerts.streams))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))
+        self.queues = self._own(DeliveryQueues(self, self.store, self.settings.queues))
 
     def join(self, feature: Feature) -> None:
         """

@@ -14,6 +14,7 @@ LAST_LINES = {
     "activity": "exported 3 lines; the newest is task.failed by bob",
     "approvals": "deploy 1.4 to production",
     "alerts": "alerts: 1, told: 2, active: 0",
+    "delivery_queue": "after the restart, order-7 is done",
     "embed": "workflow.completed nightly",
     "filters_and_lanes": "repaired:    ['line 0', 'line 1', 'line 2', 'line 3', 'line 4']",
     "http_publish": "events in the history: 1",

@@ -8,6 +8,7 @@ import pytest
 import trio
 from attrs import frozen
 
+from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.dialect import Dialect, Greeting
@@ -40,9 +41,15 @@ async def _wait(name: str) -> Reply:
     return Reply("lamp.waited", {"name": name})
 
 
+def switch_later(context: CommandContext, command: Switch) -> None:
+    LATER.append(context)
+
+
+LATER: list[CommandContext] = []
 RULES: dict[str, CommandRule[Any]] = {
     "lamp.switch": CommandRule(value=Switch, handler=switch),
     "lamp.wait": CommandRule(value=Switch, handler=lambda context, command: _wait(command.name)),
+    "lamp.later": CommandRule(value=Switch, handler=switch_later),
     "lamp.break": CommandRule(value=Nothing, handler=switch, roles=frozenset({"vandal"})),
     "lamp.state": CommandRule(value=Nothing, handler=lambda context, command: Reply("lamp.is", ["on"], unasked=False)),
 }
@@ -88,6 +95,19 @@ async def test_commands_of_a_feature_are_answered_like_those_of_the_core(talk: A
     assert (error["field"], error["message"]) == ("data.name", "data.name: expected 1 to 10 characters, got 12")
     error = await client.refused("lamp.break")
     assert (error["code"], error["message"]) == ("access.denied", "needs one of the roles vandal")
+
+
+async def test_answer_that_comes_later_holds_up_nothing_and_carries_its_id(talk: Any) -> None:
+    client = talk()
+    client.hub.registry.join(Lamp(), commands=RULES)
+    LATER.clear()
+    assert await client.say("lamp.later", {"name": "hall"}, id=7) == []
+    assert await client.say("lamp.later", {"name": "hall"}, id=8) == []
+    LATER[1].answer(Reply("lamp.switched", {"name": "hall"}, unasked=False))
+    LATER[0].answer(RequestError(ErrorCode.BUSY, "not now"))
+    first, second = client.received()
+    assert (first["id"], first["type"], first["data"]) == (8, "lamp.switched", {"name": "hall"})
+    assert (second["id"], second["type"], second["data"]["code"]) == (7, "error", "limit.busy")
 
 
 async def test_commands_of_a_feature_need_an_identity_too(talk: Any, tokens: Any) -> None:

@@ -15,6 +15,7 @@ from rtcore.errors import SettingsError
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.alerts.settings import AlertSettings, EmailTarget, SlackTarget, SmsTarget, WebhookTarget
 from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.features.metric_streams.settings import MetricSettings
 from rtcore.features.notifications.settings import NotificationSettings
 from rtcore.features.outputs.settings import OutputSettings
@@ -46,6 +47,7 @@ SECTIONS: dict[str, type] = {
     "Features: presence": PresenceSettings,
     "Features: typing": TypingSettings,
     "Features: metrics": MetricSettings,
+    "Features: queues": QueueSettings,
     "Authentication": AuthenticationSettings,
     "Keys": KeySettings,
     "Store": StoreSettings,

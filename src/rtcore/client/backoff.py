@@ -7,6 +7,7 @@ from collections.abc import Callable
 from attrs import define
 
 from rtcore.client.settings import ClientSettings
+from rtcore.values.backoff import full_jitter
 
 __all__ = ["Backoff"]
 
@@ -39,11 +40,9 @@ class Backoff:
             self._lost_at = now
         early = now - self._lost_at < self.settings.restart_seconds
         ceiling = self.settings.backoff_early_seconds if early else self.settings.backoff_maximum_seconds
-        # 2**16 times the smallest wait is past every ceiling; without the bound the power would grow for ever.
-        span = min(self.settings.backoff_seconds * 2 ** min(self._attempt, 16), ceiling)
+        wait = full_jitter(self._attempt, self.settings.backoff_seconds, ceiling, self.uniform)
         self._attempt += 1
-        minimum = min(asked or 0.0, self.settings.retry_after_maximum_seconds)
-        return minimum + self.uniform(0.0, span)
+        return min(asked or 0.0, self.settings.retry_after_maximum_seconds) + wait
 
     def connected_for(self, seconds: float) -> None:
         """Tell how long a connection lasted: a stable one makes the next wait short again."""

@@ -7,6 +7,7 @@ from attrs import Factory, field, frozen, validators
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.alerts.settings import AlertSettings
 from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.features.metric_streams.settings import MetricSettings
 from rtcore.features.notifications.settings import NotificationSettings
 from rtcore.features.outputs.settings import OutputSettings
@@ -51,3 +52,5 @@ class FeatureSettings:
     """Who is present in a workspace."""
     typing: TypingSettings = field(default=Factory(TypingSettings), validator=validators.instance_of(TypingSettings))
     """Who is writing in a conversation."""
+    queues: QueueSettings = field(default=Factory(QueueSettings), validator=validators.instance_of(QueueSettings))
+    """Of delivery queues."""

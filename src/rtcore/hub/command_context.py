@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from attrs import define
 
@@ -10,12 +11,13 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.cursor import Cursor
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
+from rtcore.protocol.envelope import RequestId
 from rtcore.values.hot import value
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position
 
-__all__ = ["CommandContext", "Reply", "told_position"]
+__all__ = ["Answering", "CommandContext", "Reply", "told_position"]
 
 
 @value
@@ -28,6 +30,14 @@ class Reply:
     """Whether it is sent also when the request had no id: False where giving none means not wanting to hear."""
 
 
+class Answering(Protocol):
+    """What sends answers to a client: its session."""
+
+    def answer(self, outcome: Reply | Exception, identifier: RequestId | None) -> None:
+        """Answer the command with this id; nothing happens once the connection is closing."""
+        ...
+
+
 @define(eq=False)  # for each command; by position, which costs half
 class CommandContext:
     """One authenticated client, as the commands see it."""
@@ -38,6 +48,18 @@ class CommandContext:
     limits: Limits
     asked: bool
     """Whether the request had an id: a reply to one without is mostly not sent, and need not be made."""
+    session: Answering | None = None
+    """Where answers that come later go."""
+    request_id: RequestId | None = None
+    """The command's, with which its answer goes."""
+
+    def answer(self, outcome: Reply | Exception) -> None:
+        """
+        Answer a command whose handler returned None: from a task or a callback, once, whenever it is ready. Meanwhile
+        the client's next commands are carried out. An exception is told as though the handler had raised it.
+        """
+        assert self.session is not None, "a command without a session is answered by what its handler returns"
+        self.session.answer(outcome, self.request_id)
 
     def cursor(self, channel: str, field: str) -> Cursor:
         """

@@ -23,17 +23,20 @@ class CommandRule(Generic[_T]):
 
     value: type[_T]
     """attrs class of its data; the fields are declared with `wire`."""
-    handler: Callable[[CommandContext, _T], Reply | Awaitable[Reply]]
-    """Carries it out. Synchronous where nothing has to be awaited: then nothing happens between command and reply."""
+    handler: Callable[[CommandContext, _T], Reply | Awaitable[Reply] | None]
+    """
+    Carries it out. Synchronous where nothing has to be awaited: then nothing happens between command and reply. What is
+    awaited holds up the client's next commands; None: the answer comes later, by `CommandContext.answer`.
+    """
     roles: frozenset[str] | None = None
     """Roles of which the client must have one; None: everyone who is admitted."""
 
-    def run(self, context: CommandContext, data: Json) -> Reply | Awaitable[Reply]:
+    def run(self, context: CommandContext, data: Json) -> Reply | Awaitable[Reply] | None:
         """
         Carry it out.
 
         Returns:
-            The reply; or what is to be awaited for it, by the connection's task.
+            The reply; what is to be awaited for it, by the connection's task; or None: it comes later by itself.
 
         Raises:
             RequestError: If the client may not, or the data is not acceptable; then nothing has changed.

@@ -237,7 +237,7 @@ class Session:
             raise RequestError(ErrorCode.AUTHENTICATION_REQUIRED, "send `auth` with a token first")
         rule = self._rule(type)
         if rule is not None and identity is not None:
-            return self._answered(rule.run(self._context(identity), message.data), message.id)
+            return self._answered(rule.run(self._context(identity, id=message.id), message.data), message.id)
         if type is not message.type:
             message = evolve(message, type=type)
         command = decode_command(message, self._limits)
@@ -255,16 +255,23 @@ class Session:
             return self._answered(run_command(context, command), message.id)
         return None
 
-    def _context(self, identity: Identity, *, asked: bool = True) -> CommandContext:
-        return CommandContext(self._hub, self._connection.subscriber, identity, self._limits, asked)
+    def _context(self, identity: Identity, *, asked: bool = True, id: RequestId | None = None) -> CommandContext:
+        return CommandContext(self._hub, self._connection.subscriber, identity, self._limits, asked, self, id)
 
     def _answered(
-        self, outcome: Reply | Awaitable[Reply], identifier: RequestId | None
+        self, outcome: Reply | Awaitable[Reply] | None, identifier: RequestId | None
     ) -> Awaitable[Reply] | None:
         if not isinstance(outcome, Reply):
             return outcome
         self._reply(outcome, identifier)
         return None
+
+    def answer(self, outcome: Reply | Exception, identifier: RequestId | None) -> None:
+        """Answer a command whose handler said that the answer would come later; see `CommandContext.answer`."""
+        if isinstance(outcome, Reply):
+            self._reply(outcome, identifier)
+        else:
+            self._refuse(self._told(outcome), identifier)
 
     def _reply(self, reply: Reply, identifier: RequestId | None) -> None:
         if reply.unasked or identifier is not None:

@@ -110,7 +110,7 @@ def whole_number(least: int, most: int) -> Reader[int]:
 
 def number(least: float, most: float = math.inf) -> Reader[float]:
     """A finite number from `least` to `most`."""
-    bounds = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+    bounds = f"of at least {least:.15g}" if most == math.inf else f"from {least:.15g} to {most:.15g}"
 
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -9,12 +9,22 @@ from typing import Any, Final
 from rtcore.features.activity.activities import Activities
 from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.approvals.approvals import Approvals
+from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
 from rtcore.features.metric_streams.metric_streams import MetricStreams
 from rtcore.features.notifications.notifications import Notifications
 from rtcore.features.presence.presence import Presence
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.hub.registry import FeatureRegistry
-from rtcore.server.rest import activity, alerts, approvals, dashboard, notifications, presence, support_chat
+from rtcore.server.rest import (
+    activity,
+    alerts,
+    approvals,
+    dashboard,
+    delivery_queue,
+    notifications,
+    presence,
+    support_chat,
+)
 from rtcore.server.rest.rest_module import RestModule
 
 __all__ = ["rest_modules"]
@@ -28,6 +38,7 @@ _MODULES: Final[Mapping[type, Callable[[Any], RestModule]]] = MappingProxyType( 
         Notifications: notifications.rest_module,
         SupportChat: support_chat.rest_module,
         MetricStreams: dashboard.rest_module,
+        DeliveryQueues: delivery_queue.rest_module,
     }
 )
 

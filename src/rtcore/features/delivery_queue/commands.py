@@ -1,0 +1,277 @@
+"""Queues for clients: who may, what is read, and what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from attrs import frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.delivery_queue import settlement
+from rtcore.features.delivery_queue.delivery_queue import DeliveryQueue
+from rtcore.features.delivery_queue.holding import Consumer, HeldJob
+from rtcore.features.delivery_queue.job import Receipt
+from rtcore.features.delivery_queue.job_fields import (
+    BATCH_JOBS,
+    REASON_LENGTH,
+    JobFields,
+    check_queue,
+    job_id,
+    queue_name,
+    retry_after,
+)
+from rtcore.hub.command_context import CommandContext, Reply
+from rtcore.hub.command_rules import CommandRule
+from rtcore.protocol.json_codec import json_fragment
+from rtcore.protocol.wire_fields import flag, items, nested, number, text, whole_number, wire
+from rtcore.values.events import format_timestamp
+from rtcore.values.identity import Identity
+
+if TYPE_CHECKING:  # only named here; the feature has these commands
+    from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
+
+__all__ = ["PAGE_JOBS", "DeadPage", "Put", "queue_commands", "receipt_document", "workspace_of"]
+
+PAGE_JOBS: Final = 100
+"""Most dead letters of one page."""
+
+_JOB_IDS: Final = items(job_id, BATCH_JOBS)
+
+
+@frozen(kw_only=True)
+class Put(JobFields):
+    """`queue.put`."""
+
+    queue: str = wire(queue_name)
+
+
+@frozen(kw_only=True)
+class PutMany:
+    """`queue.put_many`."""
+
+    queue: str = wire(queue_name)
+    jobs: tuple[JobFields, ...] = wire(items(nested(JobFields), BATCH_JOBS))
+
+
+@frozen(kw_only=True)
+class Lease:
+    """`queue.lease`."""
+
+    queue: str = wire(queue_name)
+    count: int = wire(whole_number(1, BATCH_JOBS), default=1)
+    wait: float = wire(number(0), default=0.0)
+    seconds: float | None = wire(number(0), default=None)
+
+
+@frozen(kw_only=True)
+class Ack:
+    """`queue.ack`."""
+
+    job_ids: tuple[str, ...] = wire(_JOB_IDS)
+
+
+@frozen(kw_only=True)
+class Nack:
+    """`queue.nack`."""
+
+    job_id: str = wire(job_id)
+    reason: str | None = wire(text(REASON_LENGTH), default=None)
+    retry_after: float | None = wire(retry_after, default=None)
+    final: bool = wire(flag, default=False)
+
+
+@frozen(kw_only=True)
+class Extend:
+    """`queue.extend`."""
+
+    job_ids: tuple[str, ...] = wire(_JOB_IDS)
+    seconds: float | None = wire(number(0), default=None)
+
+
+@frozen(kw_only=True)
+class OfQueue:
+    """`queue.pause` and `queue.resume`."""
+
+    queue: str = wire(queue_name)
+
+
+@frozen(kw_only=True)
+class Look:
+    """`queue.statistics`."""
+
+    queue: str | None = wire(queue_name, default=None)
+
+
+@frozen(kw_only=True)
+class DeadPage:
+    """`queue.dead`."""
+
+    queue: str = wire(queue_name)
+    after: str | None = wire(job_id, default=None)
+    limit: int = wire(whole_number(1, PAGE_JOBS), default=PAGE_JOBS)
+
+
+@frozen(kw_only=True)
+class OfDead:
+    """`queue.requeue` and `queue.drop`."""
+
+    queue: str = wire(queue_name)
+    job_ids: tuple[str, ...] | None = wire(_JOB_IDS, default=None)
+
+
+def queue_commands(queues: DeliveryQueues) -> Mapping[str, CommandRule[Any]]:
+    """The commands of delivery queues, by message type."""
+    settings, handlers = queues.settings, _Handlers(queues)
+    producers, consumers, managers = settings.producer_roles, settings.consumer_roles, settings.manager_roles
+    anybody = producers | consumers | managers
+    return {
+        "queue.put": CommandRule(value=Put, handler=handlers.put, roles=producers),
+        "queue.put_many": CommandRule(value=PutMany, handler=handlers.put_many, roles=producers),
+        "queue.lease": CommandRule(value=Lease, handler=handlers.lease, roles=consumers),
+        "queue.ack": CommandRule(value=Ack, handler=handlers.ack, roles=consumers),
+        "queue.nack": CommandRule(value=Nack, handler=handlers.nack, roles=consumers),
+        "queue.extend": CommandRule(value=Extend, handler=handlers.extend, roles=consumers),
+        "queue.statistics": CommandRule(value=Look, handler=handlers.statistics, roles=anybody),
+        "queue.pause": CommandRule(value=OfQueue, handler=partial(handlers.set_paused, True), roles=managers),
+        "queue.resume": CommandRule(value=OfQueue, handler=partial(handlers.set_paused, False), roles=managers),
+        "queue.dead": CommandRule(value=DeadPage, handler=handlers.dead, roles=managers),
+        "queue.requeue": CommandRule(value=OfDead, handler=handlers.requeue, roles=managers),
+        "queue.drop": CommandRule(value=OfDead, handler=handlers.drop, roles=managers),
+    }
+
+
+def workspace_of(identity: Identity) -> str:
+    """The workspace whose queues a client may use; RequestError where its token names none."""
+    if not identity.workspace:
+        raise RequestError(ErrorCode.DENIED, "queues belong to a workspace, and the token names none")
+    return identity.workspace
+
+
+def receipt_document(receipt: Receipt) -> dict[str, object]:
+    """A receipt as clients are told."""
+    return {"job_id": receipt.job_id, "duplicate": receipt.duplicate, "status": receipt.status}
+
+
+class _Handlers:
+    def __init__(self, queues: DeliveryQueues) -> None:
+        self._queues = queues
+        self._settings = queues.settings
+
+    def _there(self, context: CommandContext, name: str) -> DeliveryQueue:
+        queue = self._queues.find(workspace_of(context.identity), name)
+        if queue is None:
+            raise RequestError(ErrorCode.NOT_FOUND, "data.queue: no such queue", field="data.queue")
+        return queue
+
+    def _made(self, context: CommandContext, name: str) -> DeliveryQueue:
+        return self._queues.find_or_make(check_queue(name, workspace_of(context.identity)))
+
+    async def put(self, context: CommandContext, command: Put) -> Reply:
+        job = command.new_job(self._settings, "data")
+        (receipt,) = await self._made(context, command.queue).intake.put([job])
+        return Reply("queue.accepted", {"queue": command.queue, **receipt_document(receipt)})
+
+    async def put_many(self, context: CommandContext, command: PutMany) -> Reply:
+        jobs = [job.new_job(self._settings, f"data.jobs[{index}]") for index, job in enumerate(command.jobs)]
+        receipts = await self._made(context, command.queue).intake.put(jobs)
+        return Reply("queue.accepted", {"queue": command.queue, "jobs": [receipt_document(each) for each in receipts]})
+
+    def lease(self, context: CommandContext, command: Lease) -> None:
+        """Answered later, so that a client that waits for a job can acknowledge others meanwhile."""
+        consumer = self._queues.consumer(context.subscriber)
+        self._check_time("wait", command.wait, self._settings.wait_seconds, "wait_seconds")
+        seconds = self._seconds(command.seconds)
+        if consumer.free - len(consumer.scopes) <= 0:
+            problem = f"this connection has {len(consumer.held)} jobs, and waits for {len(consumer.scopes)} more"
+            raise RequestError(ErrorCode.BUSY, f"{problem}: leases={consumer.leases}")
+        queue = self._made(context, command.queue)
+        self._queues.start(partial(self._lease, context, command, queue, consumer, seconds))
+
+    async def _lease(
+        self, context: CommandContext, command: Lease, queue: DeliveryQueue, consumer: Consumer, seconds: float
+    ) -> None:
+        with trio.CancelScope() as scope:
+            consumer.scopes.add(scope)
+            try:
+                jobs = await queue.book.lease(consumer, command.count, seconds=seconds, wait=command.wait)
+            except Exception as error:  # one failing command must not end the feature
+                context.answer(error)
+            else:
+                until = format_timestamp(context.hub.clock() + seconds)
+                documents = [_job_document(each) | {"leased_until": until} for each in jobs]
+                context.answer(Reply("queue.leased", {"queue": command.queue, "jobs": documents}))
+            finally:
+                consumer.scopes.discard(scope)
+
+    async def ack(self, context: CommandContext, command: Ack) -> Reply:
+        fields = {name: f"data.job_ids[{index}]" for index, name in enumerate(command.job_ids)}
+        consumer = self._queues.consumer(context.subscriber)
+        jobs = [consumer.find(name, field) for name, field in fields.items()]
+        await settlement.acknowledge(jobs, list(fields.values()))
+        return Reply("queue.acked", {"job_ids": list(fields)}, unasked=False)
+
+    async def nack(self, context: CommandContext, command: Nack) -> Reply:
+        held = self._queues.consumer(context.subscriber).find(command.job_id, "data.job_id")
+        status = await settlement.give_up(
+            held, after=command.retry_after, reason=command.reason, final=command.final, field="data.job_id"
+        )
+        return Reply("queue.nacked", {"job_id": command.job_id, "status": status}, unasked=False)
+
+    def extend(self, context: CommandContext, command: Extend) -> Reply:
+        seconds, consumer = self._seconds(command.seconds), self._queues.consumer(context.subscriber)
+        jobs = [consumer.find(name, f"data.job_ids[{index}]") for index, name in enumerate(command.job_ids)]
+        for held in jobs:
+            held.extend(seconds)
+        until = format_timestamp(context.hub.clock() + seconds)
+        return Reply("queue.extended", {"job_ids": list(command.job_ids), "leased_until": until}, unasked=False)
+
+    def statistics(self, context: CommandContext, command: Look) -> Reply:
+        if command.queue is not None:
+            queues = [self._there(context, command.queue)]
+        else:
+            queues = self._queues.all(workspace_of(context.identity))
+        return Reply("queue.statistics", {"queues": [queue.statistics().document() for queue in queues]})
+
+    async def set_paused(self, paused: bool, context: CommandContext, command: OfQueue) -> Reply:
+        queue = self._there(context, command.queue)
+        await (queue.pause() if paused else queue.resume())
+        return Reply("queue.statistics", {"queues": [queue.statistics().document()]}, unasked=False)
+
+    def dead(self, context: CommandContext, command: DeadPage) -> Reply:
+        queue = self._there(context, command.queue)
+        found = queue.dead(after=command.after, limit=command.limit + 1, field="data.after")
+        documents = [job.document() for job in found[: command.limit]]
+        return Reply("queue.dead", {"queue": command.queue, "jobs": documents, "more": len(found) > command.limit})
+
+    async def requeue(self, context: CommandContext, command: OfDead) -> Reply:
+        count = await self._there(context, command.queue).requeue(command.job_ids, field="data.job_ids")
+        return Reply("queue.requeued", {"queue": command.queue, "count": count}, unasked=False)
+
+    async def drop(self, context: CommandContext, command: OfDead) -> Reply:
+        count = await self._there(context, command.queue).drop(command.job_ids, field="data.job_ids")
+        return Reply("queue.dropped", {"queue": command.queue, "count": count}, unasked=False)
+
+    def _seconds(self, given: float | None) -> float:
+        most = self._settings.processing_seconds
+        return most if given is None else self._check_time("seconds", given, most, "processing_seconds")
+
+    def _check_time(self, name: str, given: float, most: float, setting: str) -> float:
+        if given > most:
+            field = f"data.{name}"
+            raise RequestError(ErrorCode.MALFORMED, f"{field}: {given:g} exceeds {setting}={most:g}", field=field)
+        return given
+
+
+def _job_document(held: HeldJob) -> dict[str, object]:
+    return {
+        "job_id": held.job_id,
+        "data": json_fragment(held.encoded),
+        "attempt": held.attempt,
+        "max_attempts": held.max_attempts,
+        "priority": held.priority,
+        "key": held.key,
+        "put_at": format_timestamp(held.put_at),
+    }

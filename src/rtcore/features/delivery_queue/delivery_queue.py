@@ -1,0 +1,311 @@
+"""A queue as the program has it: to put jobs, to do them, and to look after those that failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, Self
+
+import trio
+from attrs import frozen
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.delivery_queue.holding import Consumer, HeldJob
+from rtcore.features.delivery_queue.intake import Intake
+from rtcore.features.delivery_queue.job import Job, Priority, Receipt
+from rtcore.features.delivery_queue.job_fields import BATCH_JOBS, new_job
+from rtcore.features.delivery_queue.queue_book import QueueBook
+from rtcore.features.delivery_queue.statistics import QueueStatistics
+from rtcore.features.delivery_queue.worker import Handler, run_worker
+from rtcore.protocol.json_codec import json_fragment
+from rtcore.values.events import Json, format_timestamp
+
+__all__ = ["DeadJob", "DeliveryQueue", "JobStream"]
+
+_FLUSH_SECONDS: Final = 1.0
+"""How long a consumer that leaves may take to write that its attempts do not count; in vain, they count."""
+
+
+@frozen(kw_only=True)
+class DeadJob:
+    """A dead letter."""
+
+    job_id: str
+    encoded: bytes
+    """Its data as JSON text."""
+    priority: Priority
+    key: str | None
+    attempts: int
+    reason: str | None
+    """Why the last attempt failed."""
+    put_at: float
+    """Unix seconds."""
+    dead_at: float
+    """Unix seconds."""
+
+    def document(self) -> dict[str, object]:
+        """As clients are told."""
+        return {
+            "job_id": self.job_id,
+            "data": json_fragment(self.encoded),
+            "priority": self.priority,
+            "key": self.key,
+            "attempts": self.attempts,
+            "reason": self.reason,
+            "put_at": format_timestamp(self.put_at),
+            "dead_at": format_timestamp(self.dead_at),
+        }
+
+
+class JobStream:
+    """Jobs, one after the other, as an async iterator that ends with its block."""
+
+    def __init__(self, book: QueueBook, consumer: Consumer, seconds: float) -> None:
+        self._book = book
+        self._consumer = consumer
+        self._seconds = seconds
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> HeldJob:
+        """
+        The next job; a checkpoint. Waits until there is one, and until the consumer has room for it. Cancelled, it has
+        taken none.
+
+        Raises:
+            RequestError: `server.unavailable` if it cannot be written.
+            HubClosed: The hub has ended.
+        """
+        for held in await self._book.lease(self._consumer, 1, seconds=self._seconds):
+            return held
+        raise StopAsyncIteration
+
+    async def take(self, count: int, *, wait: float = math.inf) -> list[HeldJob]:
+        """Up to `count` jobs at once, as far as the consumer has room; none if none came within `wait` seconds."""
+        return await self._book.lease(self._consumer, count, seconds=self._seconds, wait=wait)
+
+
+class DeliveryQueue:
+    """`DeliveryQueues.open` makes one. Any number of tasks may use it at once."""
+
+    def __init__(self, book: QueueBook, intake: Intake) -> None:
+        self.name = book.queue.name
+        self.workspace = book.queue.workspace
+        self.book = book
+        self.intake = intake
+        self._pausing = trio.Lock()
+        self._tended: set[str] = set()  # dead letters of which something is being written
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost with it."""
+        return self.book.idle and not self.intake.busy and not self._pausing.locked()
+
+    # Putting
+
+    async def put(
+        self,
+        data: Json,
+        *,
+        priority: str = Priority.NORMAL,
+        key: str | None = None,
+        delay: float = 0.0,
+        max_attempts: int | None = None,
+    ) -> Receipt:
+        """
+        Put a job. When this returns it is kept, and will be done at least once, also after a restart.
+
+        A checkpoint. Cancelled, nothing was put.
+
+        Args:
+            data: What is to be done, as JSON of at most `QueueSettings.data_bytes`.
+            priority: `high`, `normal` or `low`.
+            key: 1 to 128 characters that name the job. While one with this key is there, and `key_seconds` after it was
+                done, putting it again does nothing, whatever its data.
+            delay: Seconds before it may be handed out.
+            max_attempts: How often it is tried; by default `QueueSettings.max_attempts`.
+
+        Raises:
+            RequestError: An argument is not acceptable; `limit.busy` if there is no room; `server.unavailable` if it
+                cannot be written.
+            HubClosed: The hub has ended.
+        """
+        job = new_job(
+            data, self.book.settings, priority=priority, key=key, delay=delay, max_attempts=max_attempts
+        )
+        return (await self.intake.put([job]))[0]
+
+    async def put_many(self, jobs: Iterable[Mapping[str, Any]]) -> list[Receipt]:
+        """
+        Put up to 1000 jobs, all or none; each a mapping of the arguments of `put`, `data` among them.
+
+        A checkpoint; returns, raises and is cancelled as `put`.
+        """
+        wanted = [new_job(settings=self.book.settings, **job) for job in jobs]
+        if not 1 <= len(wanted) <= BATCH_JOBS:
+            problem = f"jobs: expected 1 to {BATCH_JOBS} entries, got {len(wanted)}"
+            raise RequestError(ErrorCode.TOO_LARGE if wanted else ErrorCode.MALFORMED, problem, field="jobs")
+        return await self.intake.put(wanted)
+
+    # Doing
+
+    @asynccontextmanager
+    async def consume(self, *, leases: int | None = None, seconds: float | None = None) -> AsyncGenerator[JobStream]:
+        """
+        Take jobs in this block; what it has not settled when it is left is given back at once, and was not tried.
+
+        Args:
+            leases: Most jobs that it has at once; by default `QueueSettings.leases`.
+            seconds: How long a job may be held without `extend`; by default `QueueSettings.processing_seconds`.
+        """
+        async with self._consumer(leases) as consumer:
+            yield JobStream(self.book, consumer, seconds or self.book.settings.processing_seconds)
+
+    async def work(self, handler: Handler, *, concurrency: int | None = None, seconds: float | None = None) -> None:
+        """
+        Have a handler do jobs until cancelled; see `worker`.
+
+        Its return acknowledges the job. An exception of it, or taking longer than `seconds`, is a failed attempt: the
+        job is tried again after a while, and dead after its last attempt. Cancelled, its jobs are given back at once.
+
+        Args:
+            handler: Called with each job; may settle it itself.
+            concurrency: Most jobs at once; by default `QueueSettings.leases`.
+            seconds: Given to each attempt; by default `QueueSettings.processing_seconds`.
+
+        Raises:
+            HubClosed: The hub has ended; in an exception group.
+        """
+        concurrency = concurrency or self.book.settings.leases
+        seconds = seconds or self.book.settings.processing_seconds
+        async with self._consumer(concurrency) as consumer, trio.open_nursery() as nursery:
+            for _ in range(concurrency):
+                nursery.start_soon(run_worker, self.book, consumer, handler, seconds)
+
+    @asynccontextmanager
+    async def _consumer(self, leases: int | None) -> AsyncGenerator[Consumer]:
+        consumer = Consumer(leases or self.book.settings.leases)
+        try:
+            yield consumer
+        finally:
+            left = bool(consumer.held)
+            consumer.close(untried=True, reason="")
+            if left:
+                with trio.move_on_after(_FLUSH_SECONDS, shield=True):
+                    await self.book.flush()
+
+    # Looking after it
+
+    def statistics(self) -> QueueStatistics:
+        """A snapshot."""
+        return self.book.statistics()
+
+    async def pause(self) -> None:
+        """Hand out nothing, also after a restart, until `resume`; what is leased may be settled. A checkpoint."""
+        await self._set_paused(True)
+
+    async def resume(self) -> None:
+        """Hand out jobs again. A checkpoint."""
+        await self._set_paused(False)
+
+    async def _set_paused(self, paused: bool) -> None:
+        async with self._pausing:
+            if self.book.state.paused is not paused:
+                await self.book.store.write([self.book.store.paused(self.book.queue, paused)])
+                self.book.set_paused(paused)
+
+    async def drain(self) -> None:
+        """Pause, and wait until nobody has a job any more. A checkpoint; cancelled while it waits, it has paused."""
+        await self.pause()
+        while self.book.state.leased:
+            self.book.check_open()
+            await self.book.emptied.park()
+
+    async def wait_empty(self) -> None:
+        """Wait until all jobs are done or dead. A checkpoint."""
+        await trio.lowlevel.checkpoint()
+        while self.book.state.leased or self.book.state.waiting:
+            self.book.check_open()
+            await self.book.emptied.park()
+
+    def dead(self, *, after: str | None = None, limit: int = 100, field: str = "after") -> list[DeadJob]:
+        """
+        Dead letters, the oldest first.
+
+        Args:
+            after: Only those behind the one with this id; RequestError `request.not_found` if it is none.
+            limit: Most of them.
+            field: Where `after` was given, for the error.
+        """
+        dead = list(self.book.state.dead.values())
+        if after is not None:
+            place = next((index for index, job in enumerate(dead, 1) if job.job_id == after), None)
+            if place is None:
+                raise RequestError(ErrorCode.NOT_FOUND, f"{field}: no such dead letter", field=field)
+            dead = dead[place:]
+        return [_dead_job(job) for job in dead[:limit]]
+
+    async def requeue(self, job_ids: Sequence[str] | None = None, *, field: str = "job_ids") -> int:
+        """
+        Try dead letters again, all or none, as though they had been put just now; None: all there are.
+
+        A checkpoint; cancelled, nothing was changed. Returns how many.
+
+        Raises:
+            RequestError: `request.not_found` if one is no dead letter; `server.unavailable` if it cannot be written.
+        """
+        book = self.book
+        orders = [(job, book.state.next_order()) for job in self._dead(job_ids, field)]
+        changes = [
+            book.store.progress(book.queue, job, attempts=0, order=order, due=trio.current_time())
+            for job, order in orders
+        ]
+        with self._tending([job for job, _ in orders]):
+            await book.store.write([*book.take_unwritten(), *changes])
+        book.revive(orders)
+        return len(orders)
+
+    async def drop(self, job_ids: Sequence[str] | None = None, *, field: str = "job_ids") -> int:
+        """Forget dead letters, with their keys, all or none; None: all there are. Otherwise as `requeue`."""
+        book = self.book
+        jobs = self._dead(job_ids, field)
+        with self._tending(jobs):
+            changes = [change for job in jobs for change in book.store.gone(book.queue, job)]
+            await book.store.write([*book.take_unwritten(), *changes])
+        book.drop(jobs)
+        return len(jobs)
+
+    def _dead(self, job_ids: Sequence[str] | None, field: str) -> list[Job]:
+        dead = self.book.state.dead
+        if job_ids is None:
+            return [job for job in dead.values() if job.job_id not in self._tended]
+        for index, name in enumerate(job_ids):
+            if name not in dead or name in self._tended:
+                place = f"{field}[{index}]"
+                raise RequestError(ErrorCode.NOT_FOUND, f"{place}: no such dead letter", field=place)
+        return [dead[name] for name in dict.fromkeys(job_ids)]
+
+    @contextmanager
+    def _tending(self, jobs: Sequence[Job]) -> Iterator[None]:
+        names = {job.job_id for job in jobs}
+        self._tended |= names
+        try:
+            yield
+        finally:
+            self._tended -= names
+
+
+def _dead_job(job: Job) -> DeadJob:
+    assert job.dead_at is not None
+    return DeadJob(
+        job_id=job.job_id,
+        encoded=job.data,
+        priority=job.priority,
+        key=job.key,
+        attempts=job.attempts,
+        reason=job.reason,
+        put_at=job.put_at,
+        dead_at=job.dead_at,
+    )

@@ -1,0 +1,183 @@
+"""
+Delivery queues: jobs that are put once and done at least once, whatever happens to producers, consumers and the server.
+
+A queue belongs to a workspace. Clients put and take jobs in their own workspace's queues, as far as their roles allow;
+no name leads to another's. Statistics, and what happens to jobs, are on channel `queues:WORKSPACE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+import trio
+
+from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.delivery_queue.budget import Budget
+from rtcore.features.delivery_queue.commands import queue_commands
+from rtcore.features.delivery_queue.delivery_queue import DeliveryQueue
+from rtcore.features.delivery_queue.holding import Consumer
+from rtcore.features.delivery_queue.intake import Intake
+from rtcore.features.delivery_queue.job import Job
+from rtcore.features.delivery_queue.job_fields import CHANNELS, check_queue
+from rtcore.features.delivery_queue.queue_book import QueueBook
+from rtcore.features.delivery_queue.queue_store import QueueName, QueueStore
+from rtcore.features.delivery_queue.settings import QueueSettings
+from rtcore.features.feature import Feature
+from rtcore.hub.command_rules import CommandRule
+from rtcore.hub.hub import Hub
+from rtcore.hub.registry import Snapshot
+from rtcore.hub.subscriber import Subscriber
+from rtcore.store.store import Change, Store
+from rtcore.values.channels import Namespace, Overflow, Scope
+from rtcore.values.events import Json
+from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
+
+__all__ = ["DeliveryQueues"]
+
+
+class DeliveryQueues(Feature):
+    """
+    Args:
+        hub: Whose clocks and channels are used.
+        store: Where jobs outlive the process, as far as it does itself.
+        settings: Bounds, times and roles.
+    """
+
+    NAMESPACES: ClassVar[Mapping[str, Namespace]] = {
+        CHANNELS: Namespace(
+            scope=Scope.WORKSPACE,
+            overflow=Overflow.CONFLATE,
+            read_roles=frozenset({"admin", "publisher", "worker"}),
+            publish_roles=frozenset(),
+        )
+    }
+
+    def __init__(self, hub: Hub, store: Store, settings: QueueSettings | None = None) -> None:
+        self.settings = settings or QueueSettings()
+        self._hub = hub
+        self._store = QueueStore(store, hub.clock)
+        self._budget = Budget(self.settings)
+        self._queues: dict[QueueName, DeliveryQueue] = {}
+        self._opened: set[QueueName] = set()  # by the program, which may have them for ever
+        self._consumers: dict[Subscriber, Consumer] = {}
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def commands(self) -> Mapping[str, CommandRule[Any]]:
+        """`queue.put` and its like; see `commands`."""
+        return queue_commands(self)
+
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """The statistics of each queue of a workspace."""
+        return {CHANNELS: self._snapshot}
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Take up what the store holds, then wait for jobs in the name of clients, until cancelled."""
+        await self._load()
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+            for queue in self._queues.values():
+                queue.book.close()
+
+    # For the program
+
+    def open(self, name: str, *, workspace: str = DEFAULT_WORKSPACE) -> DeliveryQueue:
+        """
+        The queue of this name, which is made where there is none. To be called while the hub is open.
+
+        Args:
+            name: 1 to 64 letters, digits, `_`, `.` or `-`, a letter or digit first.
+            workspace: Whose it is.
+
+        Raises:
+            RequestError: If a name is not acceptable, or the workspace has too many queues.
+        """
+        named = check_queue(name, workspace)
+        queue = self.find_or_make(named)
+        self._opened.add(named)
+        return queue
+
+    def all(self, workspace: str = DEFAULT_WORKSPACE) -> list[DeliveryQueue]:
+        """The queues of a workspace, by name."""
+        return sorted((queue for queue in self._queues.values() if queue.workspace == workspace), key=lambda q: q.name)
+
+    # For clients
+
+    def find(self, workspace: str, name: str) -> DeliveryQueue | None:
+        """A queue that is there."""
+        return self._queues.get(QueueName(workspace, name))
+
+    def find_or_make(self, named: QueueName) -> DeliveryQueue:
+        """A queue; RequestError `limit.busy` if the workspace has too many, and none of them is idle."""
+        queue = self._queues.get(named)
+        if queue is not None:
+            return queue
+        mine = [other for other in self._queues if other.workspace == named.workspace]
+        if len(mine) >= self.settings.queues:
+            idle = next((other for other in mine if other not in self._opened and self._queues[other].idle), None)
+            if idle is None:
+                problem = f"the workspace has {len(mine)} queues already: queues={self.settings.queues}"
+                raise RequestError(ErrorCode.BUSY, problem)
+            del self._queues[idle]
+        return self._make(named)
+
+    def consumer(self, subscriber: Subscriber) -> Consumer:
+        """A connection, as one who takes jobs; when it ends, all that it has is given back."""
+        consumer = self._consumers.get(subscriber)
+        if consumer is None:
+            consumer = self._consumers[subscriber] = Consumer(self.settings.leases)
+            self._hub.when_gone(subscriber, lambda: self._left(subscriber))
+        return consumer
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something in the name of a client that is not to hold up its next commands."""
+        if self._nursery is None:
+            raise RequestError(ErrorCode.UNAVAILABLE, "the server is shutting down")
+        self._nursery.start_soon(work)
+
+    def _left(self, subscriber: Subscriber) -> None:
+        consumer = self._consumers.pop(subscriber, None)
+        if consumer is not None:
+            consumer.close(untried=False, reason="its consumer went away")
+
+    def _snapshot(self, identity: Identity, channel: str) -> Json:
+        workspace = channel.partition(":")[2].partition(":")[0]
+        return [queue.statistics().document() for queue in self.all(workspace)]
+
+    def _make(self, named: QueueName) -> DeliveryQueue:
+        book = QueueBook(self._hub, named, self.settings, self._store, self._budget)
+        queue = self._queues[named] = DeliveryQueue(book, Intake(book, self._hub.clock))
+        return queue
+
+    # A start
+
+    async def _load(self) -> None:
+        jobs: dict[QueueName, list[Job]] = {}
+        async for named, job in self._store.jobs():
+            jobs.setdefault(named, []).append(job)
+        changes: list[Change] = []
+        for named, found in jobs.items():
+            book = self._load_queue(named)
+            for job in found:
+                if job.exhausted and job.dead_at is None:
+                    job.dead_at, job.reason = self._hub.clock(), "the server ended during its last attempt"
+                    changes.append(self._store.progress(named, job, dead_at=job.dead_at, reason=job.reason))
+                self._budget.add(named.workspace, job.size)
+            book.load(sorted(found, key=lambda job: job.dead_at or 0.0))
+        for named, key, done in await self._store.keys():
+            self._load_queue(named).state.remember(key, done)
+        for named in await self._store.paused_queues():
+            self._load_queue(named).state.paused = True
+        for named, queue in self._queues.items():
+            forgotten = queue.book.state.forget_keys(self._hub.clock())
+            changes += self._store.forgotten(named, forgotten)
+        await self._store.write(changes)
+
+    def _load_queue(self, named: QueueName) -> QueueBook:
+        return (self._queues.get(named) or self._make(named)).book

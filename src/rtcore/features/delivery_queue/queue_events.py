@@ -1,0 +1,52 @@
+"""
+What is published of a queue, at a rate that does not follow the queue's.
+
+The first event of a kind leaves at once. What happens within `event_seconds` after it is told together, by one event
+that has the newest of them in words and counts them all. Each carries the queue's statistics, so a page needs no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from rtcore.errors import HubClosed
+from rtcore.features.delivery_queue.job_fields import CHANNELS
+from rtcore.features.delivery_queue.queue_store import QueueName
+from rtcore.features.pacing import Pace
+from rtcore.hub.hub import Hub
+from rtcore.values.events import Json
+
+__all__ = ["QueueEvents"]
+
+
+class QueueEvents:
+    """
+    Args:
+        hub: Where they are published.
+        queue: Whose they are.
+        seconds: Least time between two of one kind.
+        statistics: The queue's, as of now.
+    """
+
+    def __init__(
+        self, hub: Hub, queue: QueueName, seconds: float, statistics: Callable[[], dict[str, Json]]
+    ) -> None:
+        self._hub = hub
+        self._queue = queue
+        self._statistics = statistics
+        self._untold: dict[str, tuple[int, Mapping[str, Json]]] = {}  # how often, and the newest; by type
+        self._pace = Pace[str](hub.timeouts, seconds, self._tell)
+
+    def happened(self, type: str, newest: Mapping[str, Json], count: int = 1) -> None:
+        """Something happened, so often; `newest` is the last time in words."""
+        before, _ = self._untold.get(type, (0, newest))
+        self._untold[type] = before + count, newest
+        self._pace.changed(type)
+
+    def _tell(self, type: str) -> bool:
+        count, newest = self._untold.pop(type)
+        data = {**self._statistics(), **newest, "count": count}
+        with suppress(HubClosed):  # what was done is done, and whoever comes later is told the state
+            self._hub.publish(f"{CHANNELS}:{self._queue.workspace}", type, data, key=f"{self._queue.name}/{type}")
+        return True

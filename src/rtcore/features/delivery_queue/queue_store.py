@@ -1,0 +1,165 @@
+"""
+Queues in the store, so that a job which was accepted is done whatever happens to the process.
+
+What a job is made of is written once, when it is put. What happens to it afterwards (attempts, delays, its death) is a
+small document of its own: handing out a job of 200 KiB writes some hundred bytes. Who has a job is not written: after a
+restart nobody has any, and all are ready again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import trio
+
+from rtcore.errors import ErrorCode, RequestError, StoreError
+from rtcore.features.delivery_queue.job import DoneKey, Job, Priority
+from rtcore.protocol.json_codec import json_dumps, json_fragment
+from rtcore.store.store import Change, Delete, Put, Store
+from rtcore.values.events import Json
+
+__all__ = ["QueueName", "QueueStore"]
+
+_logger = logging.getLogger("rtcore.queues")
+
+_JOBS: Final = "queue_jobs"
+_PROGRESS: Final = "queue_progress"
+_KEYS: Final = "queue_keys"
+_PAUSED: Final = "queue_paused"
+_PAGE: Final = 100
+
+
+class QueueName(NamedTuple):
+    """A queue is known by its workspace and its name; neither holds a slash."""
+
+    workspace: str
+    name: str
+
+    def key(self, rest: str) -> str:
+        """The key of something of its own in the store."""
+        return f"{self.workspace}/{self.name}/{rest}"
+
+
+class QueueStore:
+    """
+    Args:
+        store: Where it is kept.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """
+        Make changes, all or none; a checkpoint, and durable when it returns. No cancellation comes between the two.
+
+        Raises:
+            RequestError: `server.unavailable`: nothing was written. The log has the cause.
+        """
+        try:
+            await self._store.write(changes)
+        except StoreError as error:
+            _logger.error("a queue could not be written: %s", error)
+            raise RequestError(ErrorCode.UNAVAILABLE, "the queue could not be written", retry_after=1.0) from error
+
+    # Changes. Steady times are written as Unix seconds: the steady clock begins anew with each process.
+
+    def put(self, queue: QueueName, job: Job) -> Change:
+        """A job is new."""
+        document: dict[str, object] = {  # nothing is null: text with a null in it is looked through for NaN
+            "order": job.order,
+            "priority": job.priority,
+            "data": json_fragment(job.data),
+            "put_at": job.put_at,
+            "max_attempts": job.max_attempts,
+            "due": self._wall(job.due),
+        }
+        if job.key is not None:
+            document["key"] = job.key
+        return Put(_JOBS, queue.key(job.job_id), cast("Json", document))
+
+    def progress(
+        self,
+        queue: QueueName,
+        job: Job,
+        *,
+        due: float | None = None,
+        reason: str | None = None,
+        dead_at: float | None = None,
+        attempts: int | None = None,
+        order: int | None = None,
+    ) -> Change:
+        """What happened to a job, or will have happened with this."""
+        document: dict[str, Json] = {
+            "attempts": job.attempts if attempts is None else attempts,
+            "order": job.order if order is None else order,
+            "due": self._wall(job.due if due is None else due),
+        }
+        if reason is not None:
+            document["reason"] = reason
+        if dead_at is not None:
+            document["dead_at"] = dead_at
+        return Put(_PROGRESS, queue.key(job.job_id), document)
+
+    def done(self, queue: QueueName, job: Job, now: float, *, remembered: bool) -> list[Change]:
+        """A job is done; its key, if it has one, may be remembered."""
+        changes = self.gone(queue, job)
+        if job.key is not None and remembered:
+            changes.append(Put(_KEYS, queue.key(job.key), {"job_id": job.job_id, "done_at": now}))
+        return changes
+
+    def gone(self, queue: QueueName, job: Job) -> list[Change]:
+        """A job is there no more."""
+        key = queue.key(job.job_id)
+        return [Delete(_JOBS, key), Delete(_PROGRESS, key)]
+
+    def forgotten(self, queue: QueueName, keys: Sequence[str]) -> list[Change]:
+        """Keys are remembered no more."""
+        return [Delete(_KEYS, queue.key(key)) for key in keys]
+
+    def paused(self, queue: QueueName, paused: bool) -> Change:
+        """A queue hands out nothing; or it does again."""
+        return Put(_PAUSED, queue.key(""), True) if paused else Delete(_PAUSED, queue.key(""))
+
+    def _wall(self, due: float) -> float:
+        return self._clock() + due - trio.current_time()
+
+    # A start
+
+    async def jobs(self) -> AsyncGenerator[tuple[QueueName, Job]]:
+        """Every job, with what had happened to it; StoreError if it cannot be read."""
+        progress = {key: cast("dict[str, Any]", document) async for key, document in self._all(_PROGRESS)}
+        async for key, document in self._all(_JOBS):
+            queue, job_id = _split(key)
+            fields: dict[str, Any] = {**cast("dict[str, Any]", document), **progress.get(key, {})}
+            fields["due"] += trio.current_time() - self._clock()
+            fields["data"] = json_dumps(fields["data"])
+            fields["priority"] = Priority(fields["priority"])
+            yield queue, Job(job_id=job_id, **fields)
+
+    async def keys(self) -> list[tuple[QueueName, str, DoneKey]]:
+        """Every key of a job that was done, in the order in which they were."""
+        found = [
+            (*_split(key), DoneKey(**cast("dict[str, Any]", document))) async for key, document in self._all(_KEYS)
+        ]
+        return sorted(found, key=lambda each: each[2].done_at)
+
+    async def paused_queues(self) -> list[QueueName]:
+        """The queues that hand out nothing."""
+        return [_split(key)[0] async for key, _ in self._all(_PAUSED)]
+
+    async def _all(self, collection: str) -> AsyncGenerator[tuple[str, Json]]:
+        after: str | None = None
+        while page := await self._store.read(collection, after=after, limit=_PAGE):
+            for each in page:
+                yield each
+            after = page[-1][0]
+
+
+def _split(key: str) -> tuple[QueueName, str]:
+    workspace, name, rest = key.split("/", 2)
+    return QueueName(workspace, name), rest
