@@ -81,6 +81,7 @@ def test_null_stands_for_a_field_left_out() -> None:
         ({"name": ""}, "name", "name: expected 1 to 3 characters, got 0"),
         ({"name": "long"}, "name", "name: expected 1 to 3 characters, got 4"),
         ({"name": "n", "nmae": 1}, "nmae", "nmae: unknown field"),
+        ({"name": "n", "nmae": None}, "nmae", "nmae: unknown field"),
         ({"name": "n", "session_id": "x"}, "session_id", "session_id: unknown field"),
         ({"name": "n", "sessionId": 1}, "sessionId", "sessionId: expected text"),
         ({"name": "n", "kind": "c"}, "kind", "kind: expected one of a, b"),

@@ -158,3 +158,18 @@ async def test_dialect_of_a_feature_is_found_by_its_name(autojump_clock: Any) ->
             assert (await client.expect("t"))["channel"] == "a"
             assert (await client.request("h", {"channel": "a"}))["type"] == "history"
             assert (await client.request("q"))["type"] == "heartbeat", "settings come before the dialect"
+
+
+async def test_open_endpoint_beside_keys_gives_strangers_no_roles(autojump_clock: Any) -> None:
+    """Where others need a token, whoever has none may publish nothing and has no workspace."""
+    profiles = {"open": ProfileSettings(path="/open", authentication="none")}
+    settings = Settings(authentication=KEYS, profiles=profiles)
+    async with open_test_server(settings) as server:
+        client = await server.connect("/open")
+        for type, data in (
+            ("publish", {"channel": "tasks", "type": "task.failed", "data": {}}),
+            ("subscribe", {"channels": ["presence:default"]}),
+            ("metrics.publish", {"stream": "x", "data": {}}),
+        ):
+            await client.send(type, data, id=1)
+            assert (await client.expect("error"))["data"]["code"] == "access.denied", type

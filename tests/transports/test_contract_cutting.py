@@ -61,3 +61,25 @@ async def test_conversation_is_cancelled_while_a_command_waits(
         assert (await talk.peer.receive_close()).code == CloseCode.GOING_AWAY
         await talk.finished.wait()
         assert trio.current_time() - began <= 3
+
+
+@pytest.mark.parametrize("handled", [False, True])
+async def test_what_waits_is_given_up_when_the_connection_is_lost(
+    autojump_clock: trio.testing.MockClock, open_talk: OpenTalk, handled: bool
+) -> None:
+    """Nobody is there to be answered; and a deadline that has passed meanwhile must not fire again and again."""
+
+    async def never(connection: object) -> None:
+        await trio.sleep_forever()
+
+    async with open_talk(never if handled else None) as talk:
+        if not handled:
+            talk.connection.conversation = Stuck()
+            await talk.peer.send_text("wait")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        talk.connection.timers.expires = trio.current_time() + 1
+        talk.connection._lose("reset by its peer")
+        with trio.fail_after(1):
+            await talk.finished.wait()
+        await trio.sleep(5)
+        assert talk.hub.statistics().timers == 0

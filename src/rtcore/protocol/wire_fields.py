@@ -198,8 +198,10 @@ def _read(value: object, kind: type[_T]) -> _T:
     if not isinstance(value, dict):
         fault("expected an object")
     structure, names = _structure(cast("Hashable", kind))
+    known = names.values()
+    given = {name: each for name, each in value.items() if each is not None or name not in known}
     try:
-        return cast("_T", structure({name: each for name, each in value.items() if each is not None}, kind))
+        return cast("_T", structure(given, kind))
     except ClassValidationError as error:
         raise first_fault(error, names) from error
 

@@ -177,3 +177,32 @@ async def test_observer_costs_unknown_types_one_look(autojump_clock: Any) -> Non
         assert hub.activity._category_of_type == {"price": None}
         assert hub.activity.statistics().recorded == 0
         await trio.lowlevel.checkpoint()
+
+
+async def test_what_is_of_one_member_is_on_no_timeline(autojump_clock: Any) -> None:
+    """`name:WORKSPACE:USER` is neither the workspace's nor that of whoever has the workspace's name."""
+    async with open_test_hub() as hub:
+        await hub.notifications.send(user="alice", workspace="acme", title="SALARY of alice")
+        for identity in (Identity(user="acme", workspace="globex"), Identity(user="bob", workspace="acme")):
+            assert hub.activity.search(ActivityQuery(text="salary"), identity=identity) == []
+
+
+async def test_long_names_and_strange_text_harm_no_page(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client = await server.connect("/ws/activity")
+        for _ in range(2):
+            await client.expect("subscribed")
+        hub.publish("room", "task.x", {"a" * 900_000 + "_id": "v", "task_id": "t1", "name": "n" * 1000})
+        hub.activity.record("c", "t", "\ud800" * 300, actor="\ud800", related={"b" * 500: "\ud800"})
+        assert (await client.expect("activity"))["data"]["related"] == {"task_id": "t1"}
+        await client.expect("activity")
+        page = (await client.request("activity.search", {}))["data"]["activities"]
+        assert [each["related"] for each in page] == [{"b" * 64: "?"}, {"task_id": "t1"}]
+        assert [len(each["title"]) for each in page] == [200, 200]
+
+
+async def test_want_of_room_keeps_nobody_from_publishing(autojump_clock: Any) -> None:
+    async with open_test_hub(limits=Limits(channels=1)) as hub, hub.subscribe("activity"), hub.subscribe("tasks"):
+        hub.publish("tasks", "task.completed", {})
+        hub.publish("tasks", "task.completed", {})
+        assert hub.activity.statistics().recorded == 2

@@ -271,3 +271,32 @@ async def test_message_ends_its_senders_typing(autojump_clock: Any) -> None:
         desk.message_status("s1", "m1", "read")
         types = [event.type for event in hub.history(desk.channel).events]
         assert types[-4:] == ["typing_indicator", "message_created", "typing_indicator", "message_updated"]
+
+
+async def test_text_that_json_cannot_carry_is_refused_before_it_counts(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client = await server.connect(PATH, subprotocols=())
+        desk = hub.support_chat.desk(workspace="default")
+        desk.open_session("s1", customer="c")
+        desk.assign("s1", "a")
+        with pytest.raises(rtcore.RequestError, match="text: expected text that UTF-8 can carry"):
+            desk.message("s1", "m", sender="c", text="hi \ud800")
+        assert not desk.state.sessions["s1"].messages
+        while (await client.receive())["type"] != "active_sessions_updated":
+            pass
+
+
+async def test_lists_of_sessions_are_bounded(autojump_clock: Any) -> None:
+    async with open_test_hub(features=FeatureSettings(support_chat=SupportChatSettings(listed=2))) as hub:
+        desk = hub.support_chat.desk(workspace="w")
+        looking = Identity(user="a", workspace="w", roles={"agent"})
+        for number in range(5):
+            desk.open_session(f"s{number}", customer="c")
+        queue = hub.support_chat.queue(looking)
+        assert (len(queue["waiting_sessions"]), queue["queue_depth"]) == (2, 5)  # type: ignore[arg-type]
+        for number in range(5):
+            desk.assign(f"s{number}", "a")
+            desk.message(f"s{number}", "m", sender="c", text="x" * 9000)
+        sessions = hub.support_chat.sessions(looking)
+        assert len(sessions) == 2
+        assert len(str(sessions)) < 2000, "of the last message an excerpt"
