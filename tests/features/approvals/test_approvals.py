@@ -336,3 +336,21 @@ async def test_end_of_the_hub_wakes_who_waits(autojump_clock: Any) -> None:
     assert [str(error) for error in caught] == ["the hub has ended"]
     with pytest.raises(HubClosed):
         await hub.approvals.request("Another?")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.APPROVED, Outcome.EXPIRED, Outcome.WITHDRAWN])
+async def test_approval_ends_though_there_is_no_channel_left_to_tell_it_on(
+    outcome: Outcome, autojump_clock: Any, open_desk: Any, person: Any
+) -> None:
+    """Whoever asked must not wait for ever, nor the hub end, because of others' channels."""
+    async with open_desk(limits=Limits(channels=1)) as desk, desk.hub.subscribe("busy"):
+        desk.hub.publish("busy", "t", 1)  # it has a subscriber, so it does not give way
+        name = await desk.ask("Deploy?", expires_after=60)
+        if outcome is Outcome.APPROVED:
+            await desk.hub.approvals.decide(name, identity=person("ann"), decision="approve")
+        elif outcome is Outcome.WITHDRAWN:
+            await desk.hub.approvals.withdraw(name)
+        await trio.sleep(100)
+        assert desk.answers["Deploy?"].outcome is outcome
+        assert await desk.open() == ()
+        desk.hub.publish("busy", "t", 2)

@@ -326,18 +326,19 @@ class ApprovalRegister:
         live = self.book.find(approval.question.workspace, approval.approval_id)
         assert live is not None, "only what is open takes a step"
         new_votes = approval.votes[len(live.approval.votes) :]
+        # All of it is so before any of it is told: whatever becomes of the telling, nobody waits for ever.
         live.become(approval)
+        self.counters.votes += len(new_votes)
+        if approval.ending is not None:
+            self.book.end(approval)
+            if live.timer is not None:
+                live.timer.cancel()
+            live.over.set()
         for vote in new_votes:
-            self.counters.votes += 1
             data = event_data(approval, vote=vote_to_wire(vote), votes=_tally(approval))
             self._tell(approval, "voted", vote.user, data)
-        if approval.ending is None:
-            return
-        self.book.end(approval)
-        if live.timer is not None:
-            live.timer.cancel()
-        live.over.set()
-        self._tell_ending(approval)
+        if approval.ending is not None:
+            self._tell_ending(approval)
 
     def _tell_ending(self, approval: Approval) -> None:
         assert approval.ending is not None, "it has ended"
@@ -356,6 +357,9 @@ class ApprovalRegister:
             self._hub.publish(channel_of(approval.question.workspace), f"approval.{step}", data, lane=Lane.HIGH)
         except HubClosed:
             _logger.info("approval %s: nobody is left to be told that it was %s", approval.approval_id, step)
+        except RequestError as error:
+            # No room for another channel, or too large: it is so all the same, and whoever asks for the state sees it.
+            _logger.warning("approval %s: could not tell that it was %s: %s", approval.approval_id, step, error)
 
 
 def _tally(approval: Approval) -> dict[str, Json]:
