@@ -68,9 +68,9 @@ async def _user(presence: Presence, context: HttpContext, request: Request, iden
 
 
 def _own_workspace(request: Request, identity: Identity) -> str:
-    """The workspace of the path, which must be the identity's own; administrators see all."""
+    """The workspace of the path, which must be the identity's own, whatever its roles: see `hub.access`."""
     workspace = _name(request.path_params["workspaceId"], "workspaceId", USER_LENGTH)
-    if workspace != identity.workspace and "admin" not in identity.roles:
+    if workspace != identity.workspace:
         raise RequestError(ErrorCode.DENIED, "not allowed to see who is in this workspace", field="workspaceId")
     return workspace
 
@@ -97,7 +97,7 @@ def _paths(most: int, writer: OperationWriter, limits: Limits) -> Document:
         _WORKSPACE_PATH: {
             "parameters": [workspace],
             **writer.get(
-                "Who is online or away in a workspace: one's own; any, with the role admin",
+                "Who is online or away in one's own workspace",
                 "workspacePresence",
                 "PresencePage",
                 (400,),
@@ -111,7 +111,7 @@ def _paths(most: int, writer: OperationWriter, limits: Limits) -> Document:
         _USER_PATH: {
             "parameters": [path_parameter("userId", _USER), workspace],
             **writer.get(
-                "How one user appears in a workspace: one's own; any, with the role admin",
+                "How one user appears in one's own workspace",
                 "userPresence",
                 "PresenceOfUser",
                 (400,),
