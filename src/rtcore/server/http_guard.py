@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from enum import Enum
+from urllib.parse import quote
 
 from attrs import frozen
 from starlette.requests import Request
@@ -72,8 +73,9 @@ def client_name(context: HttpContext, request: Request, identity: Identity) -> s
     """The name under which a client's rate is counted and its idempotency keys are kept."""
     if identity.anonymous:
         return f"address:{address_key(client_address(request, context.proxies))}"
-    # Users are told apart by their workspace too: two workspaces may have a user of the same name.
-    return f"user:{identity.workspace or ''}/{identity.user}"
+    # Users are told apart by their workspace too: two workspaces may have a user of the same name. Either name may hold
+    # a slash, so that stands for itself alone where it parts them.
+    return f"user:{quote(identity.workspace or '', safe='')}/{quote(identity.user, safe='')}"
 
 
 def _identify(context: HttpContext, request: Request, audience: Audience) -> Identity:

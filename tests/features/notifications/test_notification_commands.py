@@ -63,6 +63,48 @@ async def test_reading_up_to_more_than_there_is_does_not_read_what_comes(
         assert await team.hub.notifications.unread("ann", workspace="acme") == 2
 
 
+async def test_reading_up_to_ids_that_nobody_had_keeps_nothing_of_them(
+    autojump_clock: Any, open_team: OpenTeam
+) -> None:
+    """What was read is written at each step: a client must not make it as long as it likes."""
+    async with open_team() as team:
+        client, _, _ = await team.visit("ann")
+        sent = [await team.hub.notifications.send(user="ann", workspace="acme", title=str(n)) for n in range(2)]
+        for _ in sent:
+            await client.expect("notification")
+        for number in range(20):
+            await client.request("notification.read", {"up_to": f"{sent[0].id}.{number:02}"})
+        document: Any = await team.hub.store.get("notification_readers", "acme/ann/marks")
+        assert [id for id, _ in document["positions"]] == [sent[0].id]
+        event = await client.expect("notification.read")
+        assert event["data"]["up_to"] == sent[0].id
+        await client.receive_nothing()
+
+
+async def test_what_a_user_without_channel_does_is_not_told_to_another(
+    autojump_clock: Any, open_team: OpenTeam
+) -> None:
+    """`notifications:acme:ann:x` is below ann's channel, and so in her scope."""
+    async with open_team() as team:
+        ann = await team.connect("ann")
+        await ann.request("subscribe", {"channels": ["notifications:acme:ann:x"]})
+        other = await team.connect("ann:x", "publisher")
+        code, message = await refusal(other, "notification.send", {"user": "bob", "title": "t", "receipts": True})
+        assert (code, message[:14]) == ("request.malformed", "data.receipts:")
+        sent = (await other.request("notification.send", {"user": "bob", "title": "t"}))["data"]
+        assert "sender" not in sent
+        wide = await team.hub.notifications.send(workspace="acme", title="all")
+        assert (await refusal(other, "notification.read", {"ids": [wide.id]}))[0] == "access.denied"
+        await team.hub.notifications.read("ann:x", wide.id, workspace="acme")
+        await ann.receive_nothing()
+
+
+async def test_workspace_without_channel_has_no_inboxes(autojump_clock: Any, open_team: OpenTeam) -> None:
+    async with open_team() as team:
+        client = await team.connect("x", workspace="acme:ann")
+        assert (await refusal(client, "notification.read", {"up_to": "a"}))[0] == "access.denied"
+
+
 async def test_dismissed_is_out_of_sight_of_its_reader_alone(autojump_clock: Any, open_team: OpenTeam) -> None:
     async with open_team() as team:
         client, _, _ = await team.visit("ann")
@@ -268,7 +310,7 @@ async def test_bad_input_is_refused_in_words(
 SENDERS: list[tuple[list[str], dict[str, Any], str | None]] = [
     (["publisher"], {"user": "b"}, None),
     (["admin"], {"workspace": "acme"}, None),
-    (["admin"], {"workspace": "other"}, None),
+    (["admin"], {"workspace": "other"}, "data.workspace: not allowed to send to another workspace"),
     (["publisher"], {"workspace": "other"}, "data.workspace: not allowed to send to another workspace"),
     (["publisher"], {"user": "b", "workspace": "other"}, "data.workspace: not allowed to send to another workspace"),
     (["publisher"], {}, "data.user: expected a user, or a workspace, or both"),

@@ -314,3 +314,32 @@ async def test_notification_is_changed_by_its_id(autojump_clock: Any) -> None:
         )
         with pytest.raises(REFUSED, match="there is no such notification"):
             await hub.notifications.update("nothing", progress=1)
+
+
+async def test_changed_one_may_not_be_larger_than_a_new_one(autojump_clock: Any) -> None:
+    """One to a workspace goes to everybody there, however it became so large."""
+    async with open_test_hub(limits=rtcore.Limits(notification_bytes=600)) as hub:
+        notifications = hub.notifications
+        sent = await notifications.send(user="ann", title="t", body="x" * 300)
+        with pytest.raises(rtcore.RequestError, match="exceeds notification_bytes=600") as caught:
+            await notifications.update(sent.id, body="x" * 600)
+        assert caught.value.code == "limit.too_large"
+        assert (await notifications.get(sent.id)).notification.body == "x" * 300
+        async with notifications.progress(title="t", user="ann") as progress:
+            with pytest.raises(rtcore.RequestError, match="exceeds notification_bytes=600"):
+                progress.update(10, body="x" * 600)
+
+
+async def test_one_as_large_as_may_be_can_still_end(autojump_clock: Any) -> None:
+    """Nobody could tell from a size how its progress ended."""
+    async with open_test_hub(limits=rtcore.Limits(notification_bytes=600)) as hub:
+        body = "x"
+        while True:
+            try:
+                sent = await hub.notifications.send(user="ann", title="t", body=body, progress=0)
+            except rtcore.RequestError:
+                break
+            body += "x"
+        changed = await hub.notifications.update(sent.id, progress=33.125, status="cancelled", level="warning")
+        assert changed.progress is not None
+        assert changed.progress.status == "cancelled"

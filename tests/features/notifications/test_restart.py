@@ -15,6 +15,7 @@ import trio
 import rtcore
 from rtcore.errors import ErrorCode, StoreError
 from rtcore.features.notifications.notification import Place
+from rtcore.store.memory_store import MemoryStore
 from rtcore.store.store import Change
 from rtcore.testing import open_test_hub
 
@@ -215,3 +216,17 @@ async def check(path: Path, said: list[list[str]]) -> None:
         for user, id in read:
             receipts = await hub.notifications.receipts(id)
             assert [receipt.user for receipt in receipts] == [user], "what was read is unread"
+
+
+async def test_names_with_slashes_keep_what_was_read_apart(autojump_clock: Any) -> None:
+    """A token may name any printable user: neither shares the record of another, nor reads it as his own."""
+    store = MemoryStore()
+    readers = [("w", "b/a"), ("w/b", "a"), ("w", "b"), ("w", "b%2Fa")]
+    async with open_test_hub(store=store) as hub:
+        first = await hub.notifications.send(workspace="w", title="t")
+        await hub.notifications.read("b/a", first.id, workspace="w")
+        assert [each.user for each in await hub.notifications.receipts(first.id)] == ["b/a"]
+    async with open_test_hub(store=store) as hub:
+        for workspace, user in readers:
+            inbox = await hub.notifications.desk.store.load(Place(workspace, user))
+            assert inbox.marks.is_read(first.id) is (user == "b/a"), (workspace, user)

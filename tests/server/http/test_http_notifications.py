@@ -115,9 +115,23 @@ async def test_who_may_not_send_is_told_so(
         assert error_of(await post(api, body, token)) == expected
 
 
-async def test_administrator_sends_to_any_workspace(open_api: Any) -> None:
+async def test_no_role_sends_to_another_workspace(open_api: Any) -> None:
     async with open_api(identities=PEOPLE) as api:
-        assert (await post(api, {"workspace": "other", "title": "t"}, "root")).status_code == 200
+        response = await post(api, {"workspace": "other", "title": "t"}, "root")
+        assert error_of(response) == (403, "access.denied", "workspace")
+
+
+async def test_key_is_of_one_user_though_names_hold_slashes(open_api: Any) -> None:
+    people = {
+        "one": Identity(user="b/a", workspace="w", roles={"publisher"}),
+        "two": Identity(user="a", workspace="w/b", roles={"publisher"}),
+    }
+    async with open_api(identities=people) as api:
+        body = {"channel": "news", "type": "t", "data": 1}
+        for token in people:
+            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
+            response = await api.client.post("/api/v1/publish", json=body, headers=headers)
+            assert (response.status_code, "idempotent-replayed" in response.headers) == (200, False), token
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "two words"])

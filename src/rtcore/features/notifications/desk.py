@@ -10,6 +10,7 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from rtcore.errors import ErrorCode, HubClosed, RequestError
+from rtcore.features.notifications.draft import has_channel
 from rtcore.features.notifications.identifiers import Identifiers
 from rtcore.features.notifications.inbox import Inbox, unread_in
 from rtcore.features.notifications.inboxes import Inboxes
@@ -129,7 +130,7 @@ class Desk:
         A channel that is not there has no subscriber and no history, and whoever subscribes later is told the state. So
         a notification to somebody who is away costs no channel.
         """
-        if self.hub.position(place.channel) is None:
+        if self.hub.position(place.channel) is None or not has_channel(place):
             return
         try:
             self.hub.publish(place.channel, type, data, lane=lane, key=key)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.notifications.escalation import check_steps
@@ -41,7 +41,9 @@ __all__ = [
     "Draft",
     "SendFields",
     "check_place",
+    "check_size",
     "fields_of",
+    "has_channel",
     "located",
 ]
 
@@ -126,10 +128,7 @@ class Draft:
         _check_actions(fields.actions)
         _check_steps(fields, place)
         draft = cls(place=place, fields=fields, sender=sender, settings=settings, limits=limits, attached=attached)
-        size = len(json_dumps(document_of(draft.notification("", 0.0))))
-        if size > limits.notification_bytes:
-            limit = f"notification_bytes={limits.notification_bytes}"
-            raise RequestError(ErrorCode.TOO_LARGE, f"notification of {size} bytes exceeds {limit}")
+        check_size(draft.notification("", 0.0), limits)
         return draft
 
     def notification(self, id: str, now: float) -> Notification:
@@ -158,6 +157,26 @@ class Draft:
         )
 
 
+def check_size(notification: Notification, limits: Limits) -> None:
+    """
+    Raises:
+        RequestError: If what was written in it, without what comes of it later, is too large.
+    """
+    written = evolve(
+        notification,
+        id="",
+        created_at=0.0,
+        ends_at=notification.ends_at - notification.created_at,
+        updated_at=None,
+        taken=None,
+        copies=(),
+    )
+    size = len(json_dumps(document_of(written)))
+    if size > limits.notification_bytes:
+        limit = f"notification_bytes={limits.notification_bytes}"
+        raise RequestError(ErrorCode.TOO_LARGE, f"notification of {size} bytes exceeds {limit}")
+
+
 def check_place(place: Place) -> None:
     """
     Raises:
@@ -176,6 +195,15 @@ def check_place(place: Place) -> None:
         check_channel_name(place.channel)
     except ValueError as error:
         raise _fault("user", str(error)) from error
+
+
+def has_channel(place: Place) -> bool:
+    """Whether `check_place` returns: `notifications:acme:ann:x` is ann's, and not that of a user `ann:x`."""
+    try:
+        check_place(place)
+    except RequestError:
+        return False
+    return True
 
 
 def _check_actions(actions: tuple[Action, ...]) -> None:

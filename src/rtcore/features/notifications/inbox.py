@@ -101,10 +101,10 @@ class Inbox:
         end = len(self._order) if before is None else bisect_left(self._order, before)
         return (self._kept[each][0] for each in reversed(self._order[:end]))
 
-    @property
-    def newest(self) -> str:
-        """The id of the one sent last; empty where there is none."""
-        return self._order[-1] if self._order else ""
+    def newest_up_to(self, id: str) -> str:
+        """The id of the one sent last that is not after this one; empty where there is none."""
+        end = bisect_right(self._order, id)
+        return self._order[end - 1] if end else ""
 
 
 def unread_in(inbox: Inbox, marks: ReadMarks, now: float) -> list[Notification]:

@@ -10,6 +10,8 @@ Notifications in the store.
     notification_requests    a digest                what a request with a key was answered
     notification_sequence    reserved                ids below have perhaps been given
 
+Names in keys are percent-encoded, slashes too: a token may name the user `b/a` of `w`, who is not the `a` of `w/b`.
+
 Whatever waits for a time waits in the store, in the order of its times: memory knows the earliest alone, and a restart
 is nothing special.
 """
@@ -19,6 +21,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from attrs import frozen
 
@@ -38,6 +41,7 @@ __all__ = [
     "deadlines_of",
     "forgetting",
     "keeping",
+    "key_of",
     "mark_change",
     "size_of",
     "visit_change",
@@ -71,6 +75,11 @@ class Deadline:
     def key(self) -> str:
         """In the store: the earliest comes first."""
         return f"{max(0, int(self.at * 1000)):013x}/{self.kind}/{self.id}"
+
+
+def key_of(*names: str) -> str:
+    """A key that no other names have: each percent-encoded, with slashes between."""
+    return "/".join(quote(name, safe="") for name in names)
 
 
 def deadline_change(deadline: Deadline, *, done: bool = False) -> Change:
@@ -112,19 +121,21 @@ def deadlines_of(notification: Notification) -> list[Deadline]:
 
 def mark_change(reader: Place, marks: ReadMarks) -> Change:
     """What keeps what a user has read."""
-    return Put(_READERS, f"{reader.workspace}/{reader.user}/marks", marks.document())
+    return Put(_READERS, key_of(*_names(reader), "marks"), marks.document())
 
 
 def visit_change(reader: Place, at: float) -> Change:
     """What keeps when a user was here last."""
-    return Put(_READERS, f"{reader.workspace}/{reader.user}/visit", at)
+    return Put(_READERS, key_of(*_names(reader), "visit"), at)
 
 
 def _address(notification: Notification) -> tuple[str, str]:
-    place = notification.place
-    if place.user is None:
-        return _WORKSPACES, f"{place.workspace}/{notification.id}"
-    return _USERS, f"{place.workspace}/{place.user}/{notification.id}"
+    collection = _WORKSPACES if notification.place.user is None else _USERS
+    return collection, key_of(*_names(notification.place), notification.id)
+
+
+def _names(place: Place) -> tuple[str, ...]:
+    return (place.workspace,) if place.user is None else (place.workspace, place.user)
 
 
 class NotificationStore:
@@ -148,10 +159,9 @@ class NotificationStore:
     async def load(self, place: Place) -> Inbox:
         """All of an inbox; a checkpoint. RequestError `server.unavailable` if it cannot be read."""
         inbox = Inbox(place)
-        if place.user is None:
-            collection, prefix = _WORKSPACES, f"{place.workspace}/"
-        else:
-            collection, prefix = _USERS, f"{place.workspace}/{place.user}/"
+        prefix = key_of(*_names(place), "")
+        collection = _WORKSPACES if place.user is None else _USERS
+        if place.user is not None:
             for key, document in await self._page(_READERS, prefix=prefix):
                 if key.endswith("/marks"):
                     inbox.marks = ReadMarks.of_document(document)
@@ -182,12 +192,12 @@ class NotificationStore:
     async def marks_of(self, workspace: str) -> AsyncGenerator[tuple[str, ReadMarks]]:
         """What each user of a workspace has read, page by page."""
         after: str | None = None
-        prefix = f"{workspace}/"
+        prefix = key_of(workspace, "")
         while page := await self._page(_READERS, prefix=prefix, after=after):
             for key, document in page:
                 user, _, what = key.removeprefix(prefix).partition("/")
                 if what == "marks":
-                    yield user, ReadMarks.of_document(document)
+                    yield unquote(user), ReadMarks.of_document(document)
             after = page[-1][0]
 
     async def deadlines(self) -> list[Deadline]:

@@ -61,8 +61,9 @@ class Reading:
             new = self._unread_of(own, board, ids, up_to)
             marks = own.marks.reading([each.id for each in new] if up_to is None else [], now)
             if up_to is not None:
-                # Not further than what there is: what comes later is not read yet, whatever the client wrote.
-                marks = marks.reading_up_to(min(up_to, max(own.newest, board.newest)), now)
+                # Up to what there is, whatever the client wrote: what comes later is not read yet, and ids that nobody
+                # ever had are no positions, or a client could have as many of them kept as it can think of.
+                marks = marks.reading_up_to(max(own.newest_up_to(up_to), board.newest_up_to(up_to)), now)
             if marks is not own.marks:
                 await self._write(own, board, marks)
                 self._tell_read(own, board, new, up_to=up_to is not None)

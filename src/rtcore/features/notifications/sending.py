@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.item_locks import ItemLocks
 from rtcore.features.notifications.desk import Desk, not_found
-from rtcore.features.notifications.draft import Draft, SendFields
+from rtcore.features.notifications.draft import Draft, SendFields, check_size
 from rtcore.features.notifications.inbox import Inbox
 from rtcore.features.notifications.notification import Level, Notification, Progress, ProgressStatus
 from rtcore.features.notifications.notification_json import document_of, of_document
@@ -190,10 +190,15 @@ class Sending:
         return notification
 
     async def update(self, id: str, revision: Revision) -> Notification:
-        """Change a notification; a checkpoint, and written when it returns. Errors as of `find` and `send`."""
+        """
+        Change a notification; a checkpoint, and written when it returns.
+
+        Raises:
+            RequestError: As of `find` and `send`; `limit.too_large` where new text makes it larger than it may be.
+        """
         self._desk.check_running()
         async with self._desk.inboxes.hold(await self._desk.place_of(id)) as (inbox,):
-            changed = revision.of(self._in(inbox, id), self._desk.now)
+            changed = self._revised(self._in(inbox, id), revision)
             await self._desk.store.write(keeping(changed))
             inbox.put(changed, size_of(changed))
             if id in self._desk.progressing:
@@ -201,12 +206,19 @@ class Sending:
             self._desk.tell_updated(changed)
             return changed
 
+    def _revised(self, current: Notification, revision: Revision) -> Notification:
+        changed = revision.of(current, self._desk.now)
+        if revision.title is not None or revision.body is not None:
+            # Only text makes it much larger; an end is told also of one that is as large as it may be.
+            check_size(evolve(changed, level=current.level, progress=current.progress), self._desk.hub.limits)
+        return changed
+
     def show_progress(self, current: Notification, revision: Revision) -> Notification:
-        """Change a notification of a block in this process, without writing it; never blocks."""
+        """Change a notification of a block in this process, without writing it; never blocks. Errors as of `update`."""
         desk = self._desk
         if current.id not in desk.progressing:  # withdrawn, replaced or expired meanwhile
             return current
-        changed = revision.of(desk.progressing[current.id], desk.now)
+        changed = self._revised(desk.progressing[current.id], revision)
         desk.progressing[current.id] = changed
         inbox = desk.inboxes.ready(current.place)
         if inbox is not None and current.id in inbox:

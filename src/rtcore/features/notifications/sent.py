@@ -151,6 +151,7 @@ class ProgressNotification:
 
         Raises:
             ValueError: If it is no such number.
+            RequestError: `limit.too_large` where the text makes it larger than it may be.
         """
         if not (math.isfinite(value) and 0 <= value <= _WHOLE):
             raise ValueError(f"value: expected a number from 0 to 100, got {value}")

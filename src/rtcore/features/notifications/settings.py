@@ -30,7 +30,7 @@ class NotificationSettings:
     send_roles: frozenset[str] = field(
         default=frozenset({"admin", "publisher"}), converter=_words, validator=each(text())
     )
-    """Roles of which a client needs one to send; beyond its own workspace only `admin` may."""
+    """Roles of which a client needs one to send, within its own workspace."""
     kept_notifications: int = field(default=500, validator=whole(1))
     """Most notifications kept of each user, and of each workspace: the oldest are forgotten first, read or not."""
     kept_seconds: float = field(default=30 * 86_400.0, validator=number(over=True))

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.notifications.desk import Desk
+from rtcore.features.notifications.draft import has_channel
 from rtcore.features.notifications.inbox import Inbox, unread_in
 from rtcore.features.notifications.notification import Notification, Place
 from rtcore.features.notifications.notification_json import to_wire
@@ -102,5 +103,8 @@ def read_since(text: str | None, last_visit: float | None) -> float | None:
 
 
 def reader_of(user: str, workspace: str | None) -> Place | None:
-    """Where a client's own notifications are; None where it has none."""
-    return Place(workspace, user) if user and workspace else None
+    """Where a client's own notifications are; None where it has none, as with a name that can have no channel."""
+    if not (user and workspace):
+        return None
+    place = Place(workspace, user)
+    return place if has_channel(place) else None

@@ -117,7 +117,7 @@ def _draft(limits: Limits, kinds: list[Json]) -> Document:
             "kind": {"enum": [*kinds, None]},
             "level": {"enum": [*_LEVELS, None]},
             "user": _name(null=True),
-            "workspace": _name(null=True),
+            "workspace": {**_name(null=True), "description": "The token's own, whatever its roles."},
             "body": _text(BODY_LENGTH, null=True),
             "actions": {
                 **_list(reference("NotificationAction"), ACTIONS),
