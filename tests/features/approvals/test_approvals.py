@@ -354,3 +354,21 @@ async def test_approval_ends_though_there_is_no_channel_left_to_tell_it_on(
         assert desk.answers["Deploy?"].outcome is outcome
         assert await desk.open() == ()
         desk.hub.publish("busy", "t", 2)
+
+
+async def test_whoever_asked_goes_on_though_telling_breaks(
+    autojump_clock: Any, open_desk: Any, person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written is so before it is told, whatever goes wrong there."""
+
+    def break_down(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("broken")
+
+    async with open_desk() as desk:
+        name = await desk.ask("Deploy?")
+        with monkeypatch.context() as patch:
+            patch.setattr(type(desk.hub), "publish", break_down)
+            with pytest.raises(RuntimeError, match="broken"):
+                await desk.hub.approvals.decide(name, identity=person("ann"), decision="approve")
+        await trio.testing.wait_all_tasks_blocked()
+        assert desk.answers["Deploy?"].approved
