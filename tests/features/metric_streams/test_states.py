@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from rtcore.features.metric_streams.flow_state import FlowBoard
 from rtcore.features.metric_streams.rate_state import LatencyState, RateState
 from rtcore.features.metric_streams.scaling_state import Component, ScalingBoard
 from rtcore.hub.latency import LatencyHistogram, combine_latency
+from rtcore.protocol.json_codec import json_dumps
 
 # Agents
 
@@ -162,6 +164,32 @@ def test_flows_that_never_end_are_bounded() -> None:
     for number in range(100):
         board.take("workflow.progress", {"workflow_id": f"w{number}", "name": "lost"}, 1.0)
     assert board.document()["flows_running"] == 5
+
+
+def test_flow_of_a_stranger_harms_no_sample() -> None:
+    """Whoever publishes on `workflows` must not be able to make the sample too large, or no JSON, for everybody."""
+    board = FlowBoard(1000)
+    long = "x\ud800" * 300_000
+    progress = {"name": long, "progress": long, "current_task": {"name": long}}
+    for number in range(100):
+        board.take("workflow.progress", {"workflow_id": f"{number}{long}", **progress}, 1.0)
+    odd: dict[str, Any] = {"workflow_id": "w", "name": 5, "progress": True, "current_task": {"name": {}}}
+    board.take("workflow.progress", odd, 1.0)
+    for duration in (1e308, 1e308, 10**400, -1.0, True, long):
+        board.take("workflow.completed", {"workflow_id": "gone", "duration": duration}, 1.0)
+    board.take("dropped", {"count": 2**64}, 1.0)
+    document: Any = board.document()
+    assert len(json_dumps(document)) < 100_000
+    assert document["flow_mean_seconds"] is None
+    assert document["flows_missed"] == 0
+    assert document["flows"][0] == {
+        "workflow_id": "w",
+        "name": "w",
+        "progress": None,
+        "current_task": None,
+        "started_at": "1970-01-01T00:00:01.000Z",
+    }
+    assert document["flows"][1]["progress"] is None
 
 
 # Correlations

@@ -1,4 +1,8 @@
-"""Which workflows run, and how those ended that did: made of the events on channel `workflows`. No Trio."""
+"""
+Which workflows run, and how those ended that did: made of the events on channel `workflows`. No Trio.
+
+Clients may publish there, too: what is not as it should be is left out, so that it harms no one else's sample.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Final
 
 from attrs import define
 
+from rtcore.features.failure import bounded_text
 from rtcore.values.events import Json, format_timestamp
 
 __all__ = ["FlowBoard"]
@@ -16,14 +21,18 @@ _SHOWN: Final = 50
 """Most running flows of one sample, those that said something last."""
 _DURATIONS: Final = 100
 """Newest runs that the mean duration is of."""
+_TEXT_BYTES: Final = 200
+"""Longest identifier and name, in UTF-8; the rest is cut off."""
+_LARGEST: Final = 1e12
+"""Largest number that is believed; so many seconds are 30 000 years, and no sum of them leaves what JSON can carry."""
 
 
 @define(eq=False)
 class _Flow:
     name: str
     started_at: float
-    progress: Json = None
-    task: Json = None
+    progress: float | None = None
+    task: str | None = None
 
 
 class FlowBoard:
@@ -43,9 +52,9 @@ class FlowBoard:
     def take(self, type: str, data: Json, timestamp: float) -> None:
         """An event of the channel; others than those of workflows are passed over."""
         if type == "dropped" and isinstance(data, Mapping):
-            count = data.get("count")
+            count = _number(data.get("count"))
             self._missed += count if isinstance(count, int) else 0
-        if not isinstance(data, Mapping) or not isinstance(identifier := data.get("workflow_id"), str):
+        if not isinstance(data, Mapping) or (identifier := _text(data.get("workflow_id"))) is None:
             return
         if type == "workflow.progress":
             self._progressed(identifier, data, timestamp)
@@ -57,16 +66,16 @@ class FlowBoard:
         if flow is None:
             if len(self._running) >= self._maximum:
                 self._running.popitem(last=False)
-            flow = self._running[identifier] = _Flow(str(data.get("name")), timestamp)
+            flow = self._running[identifier] = _Flow(_text(data.get("name")) or identifier, timestamp)
         self._running.move_to_end(identifier)
         task = data.get("current_task")
-        flow.progress = data.get("progress")
-        flow.task = task.get("name") if isinstance(task, Mapping) else None
+        flow.progress = _number(data.get("progress"))
+        flow.task = _text(task.get("name")) if isinstance(task, Mapping) else None
 
     def _ended(self, identifier: str, data: Mapping[str, Json], *, completed: bool) -> None:
         self._running.pop(identifier, None)
-        duration = data.get("duration")
-        if isinstance(duration, int | float):
+        duration = _number(data.get("duration"))
+        if duration is not None:
             self._durations.append(duration)
         if completed:
             self._completed += 1
@@ -94,3 +103,14 @@ class FlowBoard:
                 for identifier, flow in list(reversed(self._running.items()))[:_SHOWN]
             ],
         }
+
+
+def _text(value: Json) -> str | None:
+    return bounded_text(value, _TEXT_BYTES) if isinstance(value, str) else None
+
+
+def _number(value: Json) -> float | None:
+    """A number as it came, unless it is none, below 0 or too large to be true."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value <= _LARGEST else None
