@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import smtplib
 from collections.abc import Callable
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +141,14 @@ async def test_refusal_is_for_good_or_for_now_by_its_code(
     assert caught.value.transient is transient
 
 
-async def test_mail_reaches_those_who_are_not_refused(
+async def test_mail_reaches_those_who_are_not_refused_and_says_that_others_are(
     make_mail_server: Any, make_sender: MakeSender, notification: Notification
 ) -> None:
     mailbox = make_mail_server()
     mailbox.refuse = {"a@example.com": "550 nobody"}
-    await make_sender(mailbox.port).send(notification)
+    with pytest.raises(DeliveryFailed, match=r"^the mail server refused 1 of 2 recipients: 550$") as caught:
+        await make_sender(mailbox.port).send(notification)
+    assert not caught.value.transient  # the other one must not have it once more
     assert mailbox.mails[0][1] == ["b@example.com"]
     mailbox.refuse["b@example.com"] = "450 later"
     with pytest.raises(DeliveryFailed, match="refused all recipients: 450, 550") as caught:
@@ -189,6 +193,32 @@ async def test_silent_server_is_left(make_sender: MakeSender, notification: Noti
         await sender.send(notification)
     assert caught.value.transient
     await listeners[0].aclose()
+
+
+async def test_server_that_never_ends_its_answer_keeps_no_thread(
+    make_sender: MakeSender, notification: Notification
+) -> None:
+    """Each line comes within the socket's time limit; the attempt as a whole has one, too, and is cut at it."""
+    connections: list[trio.SocketStream] = []
+
+    async def talk(stream: trio.SocketStream) -> None:
+        connections.append(stream)
+        with contextlib.suppress(trio.BrokenResourceError):
+            while True:
+                await stream.send_all(b"220-and so on\r\n")
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
+        sender = evolve(make_sender(listeners[0].socket.getsockname()[1]), seconds=0.3)
+        for _ in range(4):  # more than it has threads
+            with pytest.raises(DeliveryFailed, match=r"no answer within 0.3 s"):
+                await sender.send(notification)
+        with trio.fail_after(10):
+            while sender._threads.borrowed_tokens:
+                await trio.lowlevel.checkpoint()
+        assert len(connections) == 4
+        assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+        nursery.cancel_scope.cancel()
 
 
 def test_hook_into_the_standard_library_is_still_there() -> None:

@@ -19,7 +19,7 @@ from email.utils import format_datetime, localtime
 from typing import Final
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from rtcore.errors import DeliveryFailed
 from rtcore.features.alerts.channels.addresses import AddressPolicy
@@ -33,6 +33,7 @@ _SUBJECT_LENGTH: Final = 200  # characters; many programs show less
 _TEXT_LENGTH: Final = 10_000
 _LASTING: Final = range(500, 600)
 """Replies that stay the same however often one asks. Source: RFC 5321, section 4.2.1."""
+_THREADS: Final = 2  # of one target: the next attempt need not wait for one that is being ended
 
 
 def compose(target: EmailTarget, notification: Notification, template: str) -> EmailMessage:
@@ -62,25 +63,32 @@ class EmailSender:
     template: str
     seconds: float
     ca_file: str | None = None
+    _threads: trio.CapacityLimiter = field(init=False, factory=lambda: trio.CapacityLimiter(_THREADS), repr=False)
+    """Its own: a mail server that hangs keeps no thread from anybody else."""
 
     async def send(self, notification: Notification) -> None:
-        """Try once; see `Sender`. Cancelled, the thread is left to end by its own time limit."""
+        """Try once; see `Sender`. Cancelled, or too late, the connection is cut, and its thread ends by that."""
         port = self.target.port or _PORTS[self.target.security]
         message = compose(self.target, notification, self.template)
+        line = _Line()
         try:
             with trio.fail_after(self.seconds):
                 addresses = await self.policy.addresses(self.target.host, port)
-                await trio.to_thread.run_sync(self._send, addresses, port, message, abandon_on_cancel=True)
+                await trio.to_thread.run_sync(
+                    self._send, line, addresses, port, message, abandon_on_cancel=True, limiter=self._threads
+                )
         except trio.TooSlowError:
             raise DeliveryFailed(f"no answer within {self.seconds:g} s", transient=True) from None
+        finally:
+            line.cut()
 
-    def _send(self, addresses: Sequence[str], port: int, message: EmailMessage) -> None:
+    def _send(self, line: _Line, addresses: Sequence[str], port: int, message: EmailMessage) -> None:
         """In a thread. Words of errors are ours: the server's may repeat what it was sent."""
         try:
-            with _connect(self.target, addresses, port, self.seconds, self._tls_context()) as client:
+            with _connect(self.target, line, addresses, port, self.seconds, self._tls_context()) as client:
                 if self.target.username is not None and self.target.password is not None:
                     client.login(self.target.username, self.target.password.reveal())
-                client.send_message(message, self.target.sender, self.target.recipients)
+                refused = client.send_message(message, self.target.sender, self.target.recipients)
         except smtplib.SMTPResponseException as error:
             lasting = error.smtp_code in _LASTING
             raise DeliveryFailed(f"the mail server answered {error.smtp_code}", transient=not lasting) from None
@@ -95,9 +103,45 @@ class EmailSender:
             raise DeliveryFailed(f"its certificate is not trusted: {error.verify_message}", transient=False) from None
         except (smtplib.SMTPException, OSError):
             raise DeliveryFailed("cannot connect, or the connection broke", transient=True) from None
+        if refused:  # for good, whatever the codes say: the others have it, and would have it once more
+            codes = ", ".join(map(str, sorted({code for code, _ in refused.values()})))
+            words = f"the mail server refused {len(refused)} of {len(self.target.recipients)} recipients: {codes}"
+            raise DeliveryFailed(words, transient=False)
 
     def _tls_context(self) -> ssl.SSLContext | None:
         return None if self.target.security == "none" else ssl.create_default_context(cafile=self.ca_file)
+
+
+class _Line:
+    """
+    The connection of one attempt, which can be cut while a thread waits on it.
+
+    The socket's own time limit is for one read: a server that sends a byte now and then would never come to it.
+    """
+
+    def __init__(self) -> None:
+        self._cut = False
+        self._connection: socket.socket | None = None
+
+    def hold(self, connection: socket.socket) -> None:
+        """In the thread: this is the connection; an OSError where it is too late."""
+        # A descriptor of its own: TLS takes the socket over, and closing one never touches a number used anew.
+        self._connection = connection.dup()
+        self.check()
+
+    def check(self) -> None:
+        """In the thread: an OSError where it is too late."""
+        if self._cut:
+            self.cut()
+            raise TimeoutError("cut")
+
+    def cut(self) -> None:
+        """End it; in either thread, any number of times."""
+        self._cut = True
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with connection, contextlib.suppress(OSError):  # it has ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _CheckedSmtp(smtplib.SMTP):
@@ -114,10 +158,16 @@ class _CheckedSmtp(smtplib.SMTP):
 
 
 def _connect(
-    target: EmailTarget, addresses: Sequence[str], port: int, seconds: float, context: ssl.SSLContext | None
+    target: EmailTarget,
+    line: _Line,
+    addresses: Sequence[str],
+    port: int,
+    seconds: float,
+    context: ssl.SSLContext | None,
 ) -> smtplib.SMTP:
     with contextlib.ExitStack() as undo:
-        connection = undo.enter_context(_open(addresses, port, seconds))
+        connection = undo.enter_context(_open(line, addresses, port, seconds))
+        line.hold(connection)
         if target.security == "tls" and context is not None:
             connection = undo.enter_context(context.wrap_socket(connection, server_hostname=target.host))
         client = _CheckedSmtp(target.host, connection, seconds)
@@ -128,9 +178,10 @@ def _connect(
     return client
 
 
-def _open(addresses: Sequence[str], port: int, seconds: float) -> socket.socket:
+def _open(line: _Line, addresses: Sequence[str], port: int, seconds: float) -> socket.socket:
     failure = OSError("no address")
     for address in addresses:
+        line.check()
         try:
             return socket.create_connection((address, port), timeout=seconds)
         except OSError as error:
