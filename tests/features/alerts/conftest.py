@@ -11,7 +11,7 @@ import pytest
 import trio
 from attrs import define, field
 
-from rtcore.errors import DeliveryFailed, StoreError
+from rtcore.errors import DeliveryFailed, ErrorCode, RequestError, StoreError
 from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.alerts.channels.notification import Notification
 from rtcore.features.alerts.channels.targets import Targets
@@ -64,6 +64,7 @@ class TroubledStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.failing = False
+        self.refusing = False
         self.hold: trio.Event | None = None
 
     async def write(self, changes: Iterable[Change]) -> None:
@@ -71,6 +72,8 @@ class TroubledStore(MemoryStore):
             await self.hold.wait()
         if self.failing:
             raise StoreError("no space left on /var/lib/rtcore/store")
+        if self.refusing:
+            raise RequestError(ErrorCode.TOO_LARGE, "write of 22000000 bytes exceeds write_bytes=16777216")
         await super().write(changes)
 
 

@@ -89,6 +89,20 @@ async def test_alert_that_was_acknowledged_in_silence_is_not_told_afterwards(
         assert sender.taken == []
 
 
+async def test_end_of_an_alert_that_was_acknowledged_in_silence_is_told_to_nobody(
+    autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, sender: Any
+) -> None:
+    """Targets would hear that something is over of which they never heard."""
+    async with open_alerts(senders={"webhook": sender}) as bench:
+        rule = await bench.alerts.add_rule(high_cpu)
+        await bench.alerts.silence(rule.id, 600)
+        await bench.observe(cpu_utilization=0.9)
+        await bench.alerts.acknowledge(bench.alerts.alerts()[0].id, by="alice")
+        await bench.observe(cpu_utilization=0.1)
+        assert bench.types[-1] == "alert_resolved"
+        assert sender.taken == []
+
+
 async def test_silence_can_be_ended_early(
     autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, sender: Any
 ) -> None:

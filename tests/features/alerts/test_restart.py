@@ -164,3 +164,40 @@ async def test_times_are_right_on_another_steady_clock(autojump_clock: MockClock
     after = AlertStore(store, lambda: 5.0, lambda: 1_750_000_020.0)
     read, alert = after._state(dict(await store.read("alert_states"))["r"])  # type: ignore[arg-type]
     assert (read.triggered_at, read.silenced_until, alert) == (-25.0, 45.0, None)
+
+
+async def test_more_than_one_write_takes_is_kept_in_several(
+    autojump_clock: MockClock, open_alerts: Any, troubled_store: Any, sender: Any
+) -> None:
+    """A slow store and many samples: it gathers, and must neither end the hub nor be lost."""
+    limits = Limits(alert_condition_length=50_000, alert_deliveries=500)
+    condition = "load > 0.8" + " " * 45_000
+    rule = {"name": "Flaps", "condition": condition, "severity": "high", "channels": ["webhook"], "cooldown": 0}
+    async with open_alerts(store=troubled_store, senders={"webhook": sender}, limits=limits) as bench:
+        await bench.alerts.add_rule(rule)
+        troubled_store.hold = trio.Event()
+        for _ in range(200):
+            await bench.observe(load=0.9)
+            await bench.observe(load=0.1)
+        sender.hold = trio.Event()
+        troubled_store.hold.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(await troubled_store.read("alert_deliveries")) == 400
+    sender.hold = None
+    troubled_store.hold = None
+    async with open_alerts(store=troubled_store, senders={"webhook": sender}, limits=limits) as bench:
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(sender.taken) == 400
+
+
+async def test_what_the_store_refuses_is_told_all_the_same(
+    autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, troubled_store: Any, sender: Any
+) -> None:
+    async with open_alerts(store=troubled_store, senders={"webhook": sender}) as bench:
+        await bench.alerts.add_rule(high_cpu)
+        troubled_store.refusing = True
+        await bench.observe(cpu_utilization=0.9)
+        assert sender.told == [("alert_triggered", "High CPU Usage")]
+        troubled_store.refusing = False
+        await bench.observe(cpu_utilization=0.1)
+        assert len(sender.taken) == 2

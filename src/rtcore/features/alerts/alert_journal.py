@@ -18,7 +18,7 @@ import trio
 from attrs import define, field
 
 from rtcore.errors import ErrorCode, RequestError, StoreError
-from rtcore.features.alerts.alert_store import AlertStore
+from rtcore.features.alerts.alert_store import AlertStore, portions
 from rtcore.features.alerts.announcements import AlertEvent, Announcement, Announcer
 from rtcore.features.alerts.delivery import Delivery
 from rtcore.features.alerts.rule_book import RuleBook, WatchedRule
@@ -144,12 +144,14 @@ class AlertJournal:
     async def _write(self, told: list[tuple[Announcement, list[Delivery]]], ended: list[str]) -> None:
         rule_ids = dict.fromkeys([*self._unsaved, *(each.rule.id for each, _ in told)])
         watched = [self.book.find(rule_id) for rule_id in rule_ids]
-        changes = [self.records.put_watched(each) for each in watched if each is not None]
-        changes += [self.records.put_delivery(delivery) for _, deliveries in told for delivery in deliveries]
+        # Notifications first: after a crash between two portions an alert is told once more, rather than never.
+        changes = [self.records.put_delivery(delivery) for _, deliveries in told for delivery in deliveries]
+        changes += [self.records.put_watched(each) for each in watched if each is not None]
         changes += [self.records.delete_delivery(key) for key in ended]
         try:
-            await self.records.write(changes)
-        except StoreError as error:
+            for portion in portions(changes):
+                await self.records.write(portion)
+        except (StoreError, RequestError) as error:  # the store refuses what is too large with a RequestError
             _logger.error("%d changes of alerts could not be kept: %s", len(changes), error)
             self._unsaved.update(rule_ids)
             self._ended[:0] = ended

@@ -214,11 +214,11 @@ class Alerts(Feature):
                 acknowledged_at=self._hub.clock(),
                 note=note,
             )
-            state = evolve(watched.state, phase=Phase.ACKNOWLEDGED, told=True)
+            state = evolve(watched.state, phase=Phase.ACKNOWLEDGED)
             await self._journal.keep([self._journal.records.put_state(watched.rule.id, state, alert)])
             if watched.alert is None or watched.alert.id != alert_id:
                 raise self._no_alert(alert_id)  # while it was being written; what is pending now is written over it
-            watched.alert, watched.state = alert, evolve(watched.state, phase=Phase.ACKNOWLEDGED, told=True)
+            watched.alert, watched.state = alert, evolve(watched.state, phase=Phase.ACKNOWLEDGED)
             self._journal.tell(Announcement(event=AlertEvent.ACKNOWLEDGED, alert=alert, rule=watched.rule, tell=False))
             return alert
 
