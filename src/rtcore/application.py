@@ -17,6 +17,7 @@ import trio_websocket
 
 from rtcore.features.activity.activities import Activities
 from rtcore.features.alerts.alerts import Alerts
+from rtcore.features.alerts.announcements import CHANNEL as ALERTS
 from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
 from rtcore.features.feature import Feature
@@ -76,6 +77,7 @@ class ApplicationHub(Hub):
         self.metrics = self._own(MetricStreams(self, self.settings.metrics))
         """Metric streams: those that every hub has, and your own."""
         self.metrics.observers.append(self.alerts)
+        self.alerts.withhold(lambda stream: not self.metrics.readable_by_readers_of(ALERTS, stream))
         self.alerts.on_rules_changed(lambda: self.metrics.need(self.alerts, self.alerts.streams))
         self.outputs = self._own(Outputs(self, self.settings.outputs))
         self.support_chat = self._own(SupportChat(self, self.settings.support_chat))

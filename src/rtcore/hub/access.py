@@ -20,9 +20,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from attrs import evolve
+
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.values.channels import Namespace, Scope, namespace_of
-from rtcore.values.identity import Identity
+from rtcore.values.identity import ANONYMOUS, Identity
 
 __all__ = ["AccessRules"]
 
@@ -81,6 +83,12 @@ class AccessRules:
             return False
         restriction = self._restrictions.get(channel)
         return restriction is None or restriction(identity)
+
+    def readers_can_read(self, channel: str, other: str) -> bool:
+        """Whether everybody who may read one channel, and has no role but for that, may read another one."""
+        roles = self._namespaces.get(namespace_of(channel), _DEFAULT).read_roles
+        needed = [frozenset[str]()] if roles is None else [frozenset([role]) for role in roles]
+        return all(self.can_read(evolve(ANONYMOUS, roles=each), other) for each in needed)
 
     def can_publish(self, identity: Identity, channel: str) -> bool:
         """Whether `check_publish` returns."""

@@ -8,9 +8,11 @@ import attrs
 import pytest
 import trio
 
-from rtcore.testing import open_test_server
+from rtcore.testing import open_test_hub, open_test_server
+from rtcore.values.channels import Namespace
 
 RULE = {"name": "High CPU Usage", "condition": "cpu_utilization > 0.8", "severity": "high", "cooldown": 300_000}
+REVENUE: Any = {"name": "Revenue", "condition": "revenue > 0", "severity": "low", "cooldown": 0}
 
 
 @pytest.mark.parametrize("stream", ["cpu", None])
@@ -50,3 +52,38 @@ class Busy:
 
     def __init__(self, snapshot: Any) -> None:
         self.snapshot = snapshot
+
+
+@pytest.mark.parametrize("stream", ["billing", None])
+async def test_alert_does_not_repeat_what_its_readers_may_not_read(stream: str | None, autojump_clock: Any) -> None:
+    """Everybody may read `alerts`: what a stream of some roles says must not come out there, in words or numbers."""
+    async with open_test_hub() as hub:
+        hub.metrics.declare("billing", roles={"finance"})
+        rule: Any = {**REVENUE, "message": "$revenue now: $values"}
+        await hub.alerts.add_rule(rule if stream is None else {**rule, "stream": stream})
+        async with hub.subscribe("alerts") as events:
+            hub.metrics.publish("billing", {"revenue": 42.5})
+            alert: Any = (await anext(events)).data
+            assert (alert["rule"], alert["values"]) == ("Revenue", {})
+            assert alert["message"] == "(withheld) now: revenue = (withheld)"
+            assert "42.5" not in repr(hub.alerts.overview())
+            hub.metrics.publish("billing", {"revenue": -1})
+            assert (await anext(events)).data["values"] == {}
+
+
+@pytest.mark.parametrize(
+    ("alerts", "streams", "shown"),
+    [(None, None, True), ({"ops"}, {"ops", "dev"}, True), ({"ops", "dev"}, {"ops"}, False), (None, {"ops"}, False)],
+)
+async def test_alert_has_the_values_that_all_its_readers_may_read(
+    alerts: Any, streams: Any, shown: bool, autojump_clock: Any
+) -> None:
+    namespaces = {
+        "alerts": Namespace(read_roles=alerts, publish_roles=frozenset()),
+        "streams": Namespace(read_roles=streams, publish_roles=frozenset()),
+    }
+    async with open_test_hub(namespaces=namespaces) as hub:
+        await hub.alerts.add_rule(REVENUE)
+        hub.metrics.publish("billing", {"revenue": 42.5})
+        await trio.testing.wait_all_tasks_blocked()
+        assert hub.alerts.alerts()[0].values == ({"revenue": 42.5} if shown else {})

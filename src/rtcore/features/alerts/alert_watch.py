@@ -22,6 +22,8 @@ __all__ = ["ID_BYTES", "AlertWatch"]
 
 ID_BYTES: Final = 12
 """Random bytes of an id."""
+_WITHHELD: Final = "(withheld)"
+"""What a message says in place of a value that not everybody may read."""
 _EVENTS: Final[Mapping[Change, AlertEvent]] = {
     Change.TRIGGERED: AlertEvent.TRIGGERED,
     Change.TOLD: AlertEvent.SILENCE_ENDED,
@@ -56,6 +58,8 @@ class AlertWatch:
         self._timers: dict[str, Timer] = {}
         self.resolved: deque[Alert] = deque(maxlen=resolved_most)
         """The newest alerts that are over, oldest first."""
+        self.withheld: Callable[[str], bool] = lambda _stream: False
+        """Whether the values of a stream are not for everybody who hears of alerts."""
         self.triggered = 0
         """Alerts that began."""
 
@@ -147,7 +151,10 @@ class AlertWatch:
         return Announcement(event=_EVENTS[change], alert=alert, rule=watched.rule, tell=tell)
 
     def _new_alert(self, watched: WatchedRule) -> Alert:
-        rule = watched.rule
+        rule, values = watched.rule, watched.view.values()
+        withheld = any(map(self.withheld, watched.view.streams()))
+        if withheld:
+            values = dict.fromkeys(values, _WITHHELD)
         alert = Alert(
             id=secrets.token_hex(ID_BYTES),
             rule_id=rule.id,
@@ -155,8 +162,9 @@ class AlertWatch:
             severity=Severity(rule.body.severity),
             condition=rule.body.condition,
             message="",
-            values=watched.view.values(),
+            values=values,
             started_at=self._clock(),
             silenced=not watched.state.told,
         )
-        return evolve(alert, message=alert.text(rule.message, MESSAGE_LENGTH))
+        alert = evolve(alert, message=alert.text(rule.message, MESSAGE_LENGTH))
+        return evolve(alert, values={}) if withheld else alert

@@ -123,6 +123,15 @@ class Alerts(Feature):
         """
         self._watch.observe(stream, data)
 
+    def withhold(self, withheld: Callable[[str], bool]) -> None:
+        """
+        Leave values out of alerts that are of streams which not everybody may read who hears of alerts.
+
+        Args:
+            withheld: Whether a stream is one, by its name; asked when a rule fires, must not block or raise.
+        """
+        self._watch.withheld = withheld
+
     @property
     def streams(self) -> frozenset[str] | None:
         """The streams that rules read; None: any."""

@@ -78,6 +78,10 @@ class FieldView:
         """The newest value of each field, in the order of the condition."""
         return {name: each.latest for name, each in self.fields.items()}
 
+    def streams(self) -> set[str]:
+        """The streams that the newest values came from."""
+        return {each.stream for each in self.fields.values() if each.stream is not None}
+
     def shortened(self) -> list[str]:
         """The fields of which samples come so fast that the window cannot hold its whole time."""
         return [name for name, each in self.fields.items() if each.window is not None and each.window.shortened]

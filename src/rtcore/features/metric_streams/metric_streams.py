@@ -277,6 +277,10 @@ class MetricStreams(Feature):
         """Whether there is such a stream, and the identity may read it."""
         return name in self._streams and self._hub.access.can_read(identity, channel_of(name))
 
+    def readable_by_readers_of(self, channel: str, name: str) -> bool:
+        """Whether all who may read a channel may read a stream, too: what it says can then be repeated there."""
+        return self._hub.access.readers_can_read(channel, channel_of(name))
+
     def sampled_here(self, name: str) -> bool:
         """Whether there is such a stream, and its samples come from a source or a channel of this hub."""
         stream = self._streams.get(name)
