@@ -171,6 +171,10 @@ class Limits:
     """Largest notification, as JSON: one to a workspace goes to everybody there."""
     metric_streams: int = _limit(500, at_least=1)
     """Most metric streams that there may be at once."""
+    metric_sample_bytes: int = _limit(16 * 1024, at_least=2)
+    """Largest sample that a client pushes to a metric stream, as JSON: more is refused with `limit.too_large`."""
+    metric_data_bytes: int = _limit(1024 * 1024, at_least=1024)
+    """Samples in one reply with the newest of all metric streams, as JSON; those without room there are left out."""
     metric_entries: int = _limit(1000, at_least=1)
     """Most agents, cost categories, scaled components and flows that are remembered, of each."""
     metric_users: int = _limit(10_000, at_least=1)

@@ -13,9 +13,11 @@ from rtcore.features.metric_streams.stream import NAME_LENGTH, Sample
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.protocol.command_fields import fault
+from rtcore.protocol.json_codec import json_dumps
 from rtcore.protocol.wire_fields import text, wire
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
 
 __all__ = ["NoData", "ReadableStreams", "WritableStreams", "fresh_data", "stream_commands"]
 
@@ -33,8 +35,8 @@ class ReadableStreams(StreamsPort, Protocol):
 class WritableStreams(ReadableStreams, Protocol):
     """Streams that clients push samples to, as well."""
 
-    def sampled_here(self, name: str) -> bool:
-        """Whether there is such a stream, and its samples do not come from outside."""
+    def takes_from_clients(self, name: str) -> bool:
+        """Whether there is such a stream, and clients may push to it."""
 
     def publish(self, name: str, data: Sample) -> None:
         """Push a sample."""
@@ -56,7 +58,7 @@ class _Publish:
 
 
 def stream_commands(
-    streams: WritableStreams, publish_roles: frozenset[str], clock: Callable[[], float]
+    streams: WritableStreams, publish_roles: frozenset[str], limits: Limits, clock: Callable[[], float]
 ) -> dict[str, CommandRule[Any]]:
     """
     `metrics.data` and `metrics.publish`.
@@ -64,19 +66,21 @@ def stream_commands(
     Args:
         streams: All streams.
         publish_roles: Roles of which one is needed to push.
+        limits: `metric_sample_bytes` and `metric_data_bytes`.
         clock: Unix seconds.
     """
 
     async def data(context: CommandContext, command: NoData) -> Reply:
-        return Reply("metrics.data", await fresh_data(streams, context.identity, clock))
+        return Reply("metrics.data", await fresh_data(streams, context.identity, limits, clock))
 
     def publish(context: CommandContext, command: _Publish) -> Reply:
-        if streams.sampled_here(command.stream):
-            raise _refused(ErrorCode.CONFLICT, "this stream has a source in the server")
-        try:
-            streams.publish(command.stream, command.data)
-        except ValueError as error:
-            raise _refused(ErrorCode.MALFORMED, str(error)) from error
+        # The same words whether there is no such stream or one that is not for clients: none is told of by that.
+        if not streams.takes_from_clients(command.stream):
+            raise _refused("stream", ErrorCode.DENIED, "not a stream that clients may push to")
+        size, most = len(json_dumps(command.data)), limits.metric_sample_bytes
+        if size > most:
+            raise _refused("data", ErrorCode.TOO_LARGE, f"sample of {size} bytes exceeds metric_sample_bytes={most}")
+        streams.publish(command.stream, command.data)
         return Reply("metrics.published", {"stream": command.stream}, unasked=False)
 
     return {
@@ -85,12 +89,14 @@ def stream_commands(
     }
 
 
-async def fresh_data(streams: ReadableStreams, identity: Identity, clock: Callable[[], float]) -> dict[str, Json]:
+async def fresh_data(
+    streams: ReadableStreams, identity: Identity, limits: Limits, clock: Callable[[], float]
+) -> dict[str, Json]:
     """The newest samples of all streams that an identity may read, and an overview; a checkpoint."""
     names = streams.streams(identity)
     await streams.fresh(names)
-    return dashboard_data(streams, names, clock())
+    return dashboard_data(streams, names, limits.metric_data_bytes, clock())
 
 
-def _refused(code: ErrorCode, words: str) -> RequestError:
-    return RequestError(code, f"data.stream: {words}", field="data.stream")
+def _refused(name: str, code: ErrorCode, words: str) -> RequestError:
+    return RequestError(code, f"data.{name}: {words}", field=f"data.{name}")

@@ -25,6 +25,7 @@ from rtcore.protocol.wire_fields import any_json, items, table, wire
 from rtcore.values.commands import ChannelName, SetFilters, Subscribe
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
 
 __all__ = ["DashboardStreams", "dashboard_dialect"]
 
@@ -61,6 +62,7 @@ def dashboard_dialect(
     channel_of: Callable[[str], str],
     *,
     channels: tuple[str, ...],
+    limits: Limits,
     clock: Callable[[], float],
 ) -> Dialect:
     """
@@ -70,9 +72,10 @@ def dashboard_dialect(
         streams: Which streams there are.
         channel_of: The channel of a stream.
         channels: What its clients are subscribed to at once.
+        limits: `metric_data_bytes` bounds `dashboard_data`.
         clock: Unix seconds.
     """
-    commands = _Commands(streams, channel_of, clock)
+    commands = _Commands(streams, channel_of, limits, clock)
     return Dialect(
         greet=commands.greet,
         commands={
@@ -89,10 +92,15 @@ def dashboard_dialect(
 
 class _Commands:
     def __init__(
-        self, streams: DashboardStreams, channel_of: Callable[[str], str], clock: Callable[[], float]
+        self,
+        streams: DashboardStreams,
+        channel_of: Callable[[str], str],
+        limits: Limits,
+        clock: Callable[[], float],
     ) -> None:
         self._streams = streams
         self._channel_of = channel_of
+        self._limits = limits
         self._clock = clock
 
     def greet(self, greeting: Greeting) -> Reply:
@@ -136,7 +144,8 @@ class _Commands:
 
     async def get_dashboard_data(self, context: CommandContext, command: NoData) -> Reply:
         """The newest samples of all streams that the client may read."""
-        return Reply("dashboard_data", await fresh_data(self._streams, context.identity, self._clock))
+        data = await fresh_data(self._streams, context.identity, self._limits, self._clock)
+        return Reply("dashboard_data", data)
 
     def _all_of(self, context: CommandContext) -> list[str]:
         cursors = context.subscriber.cursors

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from rtcore.features.metric_streams.stream import Sample, StreamState, StreamStatistics
+from rtcore.protocol.json_codec import json_dumps
 from rtcore.values.events import Json, format_timestamp
 
 __all__ = ["StreamsPort", "dashboard_data", "dashboard_statistics"]
@@ -49,14 +50,21 @@ def dashboard_statistics(streams: StreamsPort, readable: Iterable[str], now: flo
     return {**_counts(chosen), "streams": [each.document() for each in chosen], "timestamp": format_timestamp(now)}
 
 
-def dashboard_data(streams: StreamsPort, readable: Iterable[str], now: float) -> dict[str, Json]:
-    """The newest samples, and an overview; arguments as for `dashboard_statistics`."""
+def dashboard_data(streams: StreamsPort, readable: Iterable[str], most_bytes: int, now: float) -> dict[str, Json]:
+    """
+    The newest samples, and an overview.
+
+    Args:
+        streams: As for `dashboard_statistics`; so are `readable` and `now`.
+        most_bytes: Of samples. One for which there is no room is left out, which its `message` says; smaller ones
+            after it may have room.
+    """
     chosen = _chosen(streams, readable)
     samples = {each.stream: sample for each in chosen if (sample := streams.latest(each.stream)) is not None}
     return {
         "availableStreams": [each.stream for each in chosen],
         "overview": {**_counts(chosen), **_headlines(samples)},
-        "streams": {each.stream: _shown(each, samples.get(each.stream)) for each in chosen},
+        "streams": dict(_shown_within(chosen, samples, most_bytes)),
         "timestamp": format_timestamp(now),
     }
 
@@ -81,7 +89,22 @@ def _headlines(samples: Mapping[str, Sample]) -> dict[str, Json]:
     return {field: samples[stream].get(field) if stream in samples else None for stream, field in _HEADLINES}
 
 
-def _shown(stream: StreamStatistics, sample: Sample | None) -> Json:
+def _shown_within(
+    chosen: list[StreamStatistics], samples: Mapping[str, Sample], most_bytes: int
+) -> Iterator[tuple[str, Json]]:
+    room = most_bytes
+    for stream in chosen:
+        sample = samples.get(stream.stream)
+        size = 0 if sample is None else len(json_dumps(dict(sample)))
+        shown = _shown(stream, sample if size <= room else None)
+        if size > room:
+            shown["message"] = f"sample of {size} bytes is left out: the reply has metric_data_bytes={most_bytes}"
+        else:
+            room -= size
+        yield stream.stream, shown
+
+
+def _shown(stream: StreamStatistics, sample: Sample | None) -> dict[str, Json]:
     return {
         "data": None if sample is None else dict(sample),
         "timestamp": None if stream.sampled_at is None else format_timestamp(stream.sampled_at),

@@ -95,6 +95,8 @@ class MetricStreams(Feature):
         """`correlations.add("queue_depth", "depth")`: stream `ecosystem_correlation`."""
         for stream in self.built_in.all(lambda name: self._interval(name, None)):
             self.add(stream)
+        for name in sorted(self.settings.client_streams):
+            self.declare(name, clients=True)
         for name, channel in (("flow_executions", WORKFLOWS), ("alert_events", ALERTS)):
             hub.access.restrict(channel_of(name), partial(hub.access.can_read, channel=channel))
 
@@ -103,7 +105,7 @@ class MetricStreams(Feature):
     @property
     def commands(self) -> Mapping[str, CommandRule[Any]]:
         """`metrics.data` and `metrics.publish`."""
-        return stream_commands(self, self.settings.publish_roles, self._hub.clock)
+        return stream_commands(self, self.settings.publish_roles, self._hub.limits, self._hub.clock)
 
     @property
     def snapshots(self) -> Mapping[str, Snapshot]:
@@ -113,7 +115,7 @@ class MetricStreams(Feature):
     @property
     def dialects(self) -> Mapping[str, Dialect]:
         """`dashboard`."""
-        return {"dashboard": dashboard_dialect(self, channel_of, channels=(ALERTS,), clock=self._hub.clock)}
+        return {"dashboard": self._dashboard()}
 
     @property
     def attendance(self) -> Mapping[str, Attendance]:
@@ -192,9 +194,17 @@ class MetricStreams(Feature):
         self.add(stream, roles=roles, replace=replace)
         return source
 
-    def declare(self, name: str, *, roles: Iterable[str] | None = None, replace: bool = False) -> None:
-        """Begin a stream whose samples are pushed with `publish`; arguments and errors as for `register`."""
-        self.add(Stream(name=name), roles=roles, replace=replace)
+    def declare(
+        self, name: str, *, roles: Iterable[str] | None = None, replace: bool = False, clients: bool = False
+    ) -> None:
+        """
+        Begin a stream whose samples are pushed with `publish`.
+
+        Args:
+            name: As for `register`; so are `roles`, `replace` and the errors.
+            clients: Whether clients may push to it, too, with `metrics.publish`; to no other stream they may.
+        """
+        self.add(Stream(name=name, clients=clients), roles=roles, replace=replace)
 
     def add(self, stream: Stream, *, roles: Iterable[str] | None = None, replace: bool = False) -> None:
         """Begin a stream; arguments and errors as for `register`."""
@@ -281,10 +291,10 @@ class MetricStreams(Feature):
         """Whether all who may read a channel may read a stream, too: what it says can then be repeated there."""
         return self._hub.access.readers_can_read(channel, channel_of(name))
 
-    def sampled_here(self, name: str) -> bool:
-        """Whether there is such a stream, and its samples come from a source or a channel of this hub."""
+    def takes_from_clients(self, name: str) -> bool:
+        """Whether there is such a stream, and clients may push to it."""
         stream = self._streams.get(name)
-        return stream is not None and not (stream.source is None and stream.companion is None)
+        return stream is not None and stream.clients
 
     def latest(self, name: str) -> Sample | None:
         """The newest sample of a stream, not to be changed; None while there is none, or no such stream."""
@@ -338,6 +348,10 @@ class MetricStreams(Feature):
                 _logger.exception("an observer of metric stream %s failed", stream.name)
 
     # The rest
+
+    def _dashboard(self) -> Dialect:
+        hub = self._hub
+        return dashboard_dialect(self, channel_of, channels=(ALERTS,), limits=hub.limits, clock=hub.clock)
 
     def _interval(self, name: str, given: float | None) -> float:
         interval = self.settings.update_seconds if given is None else given

@@ -50,5 +50,7 @@ class MetricSettings:
         default=frozenset({"admin", "publisher"}), converter=_roles, validator=each(text())
     )
     """Roles of which a client needs one to push samples with `metrics.publish`."""
+    client_streams: frozenset[str] = field(default=frozenset(), converter=_roles, validator=each(text()))
+    """Streams that are there from the beginning, and that these clients may push to."""
     currency: str = field(default="USD", validator=text())
     """Currency of costs that name none."""

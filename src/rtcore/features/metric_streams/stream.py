@@ -102,6 +102,8 @@ class Stream:
     """What runs beside the source while it is asked, such as a subscription that it draws from."""
     observed: bool = True
     """Whether its samples are handed to observers: not where they tell what observers did."""
+    clients: bool = False
+    """Whether clients may push samples to it; never where it has a source or a companion."""
     watched: bool = False
     """Whether somebody is subscribed to it."""
     asked: bool = False

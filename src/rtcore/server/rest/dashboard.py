@@ -54,7 +54,7 @@ async def _data(streams: MetricStreams, context: HttpContext, request: Request, 
     read_parameters(request, ())
     names = streams.streams(identity)
     await streams.fresh(names)
-    return JSONResponse(dashboard_data(streams, names, context.clock()))
+    return JSONResponse(dashboard_data(streams, names, context.limits.metric_data_bytes, context.clock()))
 
 
 # What the OpenAPI document says

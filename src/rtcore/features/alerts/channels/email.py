@@ -104,8 +104,8 @@ class EmailSender:
         except (smtplib.SMTPException, OSError):
             raise DeliveryFailed("cannot connect, or the connection broke", transient=True) from None
         if refused:  # for good, whatever the codes say: the others have it, and would have it once more
-            codes = ", ".join(map(str, sorted({code for code, _ in refused.values()})))
-            words = f"the mail server refused {len(refused)} of {len(self.target.recipients)} recipients: {codes}"
+            shown = ", ".join(map(str, sorted({code for code, _ in refused.values()})))
+            words = f"the mail server refused {len(refused)} of {len(self.target.recipients)} recipients: {shown}"
             raise DeliveryFailed(words, transient=False)
 
     def _tls_context(self) -> ssl.SSLContext | None:
