@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rtcore.features.alerts.expression import FieldNeeds
+from rtcore.features.alerts.rule import AlertRule, RuleBody, check_rule
+from rtcore.features.alerts.rule_book import RuleBook
+from rtcore.features.alerts.rule_state import Change
 from rtcore.features.alerts.sample_window import SampleWindow
 from rtcore.features.alerts.watched_fields import WatchedFields
+from rtcore.protocol.wire_fields import read_object
+from rtcore.values.limits import Limits
 
 NEWEST = FieldNeeds()
 
@@ -98,3 +105,42 @@ def test_memory_of_a_window_stays_in_proportion_to_what_it_holds() -> None:
         window.append(float(second), 0.0)
     assert len(window) == 11
     assert len(window._times) <= 2 * 64 + 11
+
+
+def test_window_is_cut_out_and_sorted_once_a_sample_for_all_rules() -> None:
+    """Many percentiles of a long window would hold up everybody else."""
+    fields = WatchedFields(10)
+    needs = {"cpu": FieldNeeds(60.0)}
+    first, second = fields.watch("a", "web", needs), fields.watch("b", "web", needs)
+    fields.observe("web", {"cpu": 2}, 0.0)
+    fields.observe("web", {"cpu": 1}, 1.0)
+    first.now = second.now = 1.0
+    view = first.window("cpu", 60.0)
+    assert second.window("cpu", 60.0) is view
+    assert view.ordered() is view.ordered()
+    assert (view.values, view.ordered()) == ([2.0, 1.0], [1.0, 2.0])
+    assert first.window("cpu", 0.5).values == [1.0]
+    fields.observe("web", {"cpu": 0}, 1.0)  # at the same moment, and yet another sample
+    assert first.window("cpu", 60.0).ordered() == [0.0, 1.0, 2.0]
+
+
+def test_windows_that_were_cut_out_are_bounded_and_not_kept() -> None:
+    fields = WatchedFields(10)
+    view = fields.watch("a", "web", {"cpu": FieldNeeds(1000.0)})
+    fields.observe("web", {"cpu": 2}, 0.0)
+    for seconds in range(1, 1000):
+        assert view.window("cpu", float(seconds)).values == [2.0]
+    assert len(view.views) <= 64
+    fields.forget_views()
+    assert len(view.views) == 0
+
+
+def test_rule_book_keeps_no_window_when_all_rules_have_seen_a_sample(high_cpu: Any) -> None:
+    limits = Limits()
+    book = RuleBook(limits)
+    record = {**high_cpu, "condition": "percentile(cpu, 50, 1m) > 1 and percentile(cpu, 99, 1m) > 1", "stream": "web"}
+    body = read_object(record, RuleBody)
+    condition = check_rule(body, limits, known_channels=["dashboard", "webhook"])
+    watched = book.add(AlertRule(id="r", body=body, condition=condition, created_at=0.0, created_by=""), 0.0)
+    assert [change for _, change in book.observe("web", {"cpu": 2}, 1.0)] == [Change.TRIGGERED]
+    assert len(watched.view.views) == 0

@@ -195,7 +195,8 @@ def _logic(evaluator: _Evaluator, node: Logic) -> Scalar:
 def _over_window(evaluator: _Evaluator, node: OverWindow) -> Scalar:
     view = evaluator.environment.window(node.name, node.seconds)
     try:
-        value = node.function.compute(view.times, view.values, node.parameter)
+        values = view.ordered() if node.function.by_size else view.values
+        value = node.function.compute(view.times, values, node.parameter)
     except OverflowError:
         evaluator.note("the number is too large", node.column)
         return None

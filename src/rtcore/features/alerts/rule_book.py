@@ -131,6 +131,7 @@ class RuleBook:
             watched.verdict = evaluate(watched.rule.condition, watched.view)
             self.evaluations += 1
             yield watched, watched.advance(now)
+        self._fields.forget_views()
 
     def silence(self, watched: WatchedRule, until: float | None) -> None:
         """Keep a rule's alerts from being told until then; None: no longer."""

@@ -5,19 +5,26 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 __all__ = ["SampleWindow", "WindowView"]
 
 _LEAST_TO_SHIFT = 64  # samples; shifting a list is one move of memory, not worth it for fewer
 
 
-@frozen
+@define(eq=False)
 class WindowView:
     """Samples of a window, oldest first."""
 
     times: Sequence[float]
     values: Sequence[float]
+    _ordered: Sequence[float] | None = None
+
+    def ordered(self) -> Sequence[float]:
+        """The values in order of size; they are sorted once, however many ask."""
+        if self._ordered is None:
+            self._ordered = sorted(self.values)
+        return self._ordered
 
 
 @define(eq=False)

@@ -23,6 +23,8 @@ from rtcore.values.events import Json
 __all__ = ["FieldView", "WatchedFields"]
 
 _EMPTY: Final = WindowView((), ())
+_VIEWS: Final = 64
+"""Most windows kept during one sample, up to 100 KB each."""
 
 
 @define(eq=False)
@@ -59,6 +61,8 @@ class FieldView:
     """The fields of one rule as its condition sees them; the time is set before each evaluation."""
 
     fields: Mapping[str, _WatchedField]
+    views: dict[tuple[int, float, float], WindowView]
+    """Windows that were asked for already, of all rules: by field, time, and seconds."""
     now: float = 0.0
 
     def latest(self, name: str) -> Scalar:
@@ -72,7 +76,15 @@ class FieldView:
     def window(self, name: str, seconds: float) -> WindowView:
         """The numeric samples of a field in so many seconds before now."""
         window = self.fields[name].window
-        return _EMPTY if window is None else window.view(self.now, seconds)
+        if window is None:
+            return _EMPTY
+        key = (id(window), self.now, seconds)
+        view = self.views.get(key)
+        if view is None:
+            if len(self.views) >= _VIEWS:
+                self.views.clear()
+            view = self.views[key] = window.view(self.now, seconds)
+        return view
 
     def values(self) -> dict[str, Scalar]:
         """The newest value of each field, in the order of the condition."""
@@ -99,6 +111,7 @@ class WatchedFields:
         self._samples = samples
         # By stream, and None for the names of rules that are for no stream in particular; then by name.
         self._fields: dict[str | None, dict[str, _WatchedField]] = {}
+        self._views: dict[tuple[int, float, float], WindowView] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._fields.values()))
@@ -111,7 +124,7 @@ class WatchedFields:
             own[name] = watched = fields.setdefault(name, _WatchedField(name))
             watched.needs[rule_id] = need
             watched.fit(self._samples)
-        return FieldView(own)
+        return FieldView(own, self._views)
 
     def unwatch(self, rule_id: str, stream: str | None) -> None:
         """Keep only what the other rules need."""
@@ -125,8 +138,13 @@ class WatchedFields:
         if not fields:
             self._fields.pop(stream, None)
 
+    def forget_views(self) -> None:
+        """Keep no windows that were asked for: a sample has come, or all rules have seen it."""
+        self._views.clear()
+
     def observe(self, stream: str, data: Mapping[str, Json], now: float) -> Iterable[str]:
         """Take a sample; returns the ids of the rules that it concerns, each once, in the order in which they came."""
+        self.forget_views()
         concerned: dict[str, None] = {}
         for watched in self._fields.get(stream, {}).values():
             watched.take(_scalar(_look_up(data, watched.name)), stream, now)

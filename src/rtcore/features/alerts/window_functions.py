@@ -34,6 +34,8 @@ class WindowFunction:
     least: float = 0.0
     """Least value of the parameter, itself not allowed where `most` is infinite."""
     most: float = math.inf
+    by_size: bool = False
+    """Whether it takes the values in order of size, instead of time."""
     tells_truth: bool = False
     """Whether it returns true or false instead of a number."""
 
@@ -84,11 +86,10 @@ def _standard_deviation(_times: Times, values: Values, _parameter: float) -> flo
     return standard_deviation(values) if len(values) > 1 else None
 
 
-def _percentile(_times: Times, values: Values, percent: float) -> float | None:
+def _percentile(_times: Times, ordered: Values, percent: float) -> float | None:
     """Between the two samples nearest to the rank, in proportion."""
-    if not values:
+    if not ordered:
         return None
-    ordered = sorted(values)
     rank = (len(ordered) - 1) * percent / 100
     below = math.floor(rank)
     above = min(below + 1, len(ordered) - 1)
@@ -110,7 +111,7 @@ WINDOW_FUNCTIONS: Final[Mapping[str, WindowFunction]] = {
         WindowFunction("rate", _rate),
         WindowFunction("delta", _delta),
         WindowFunction("stddev", _standard_deviation),
-        WindowFunction("percentile", _percentile, parameter="95", least=0, most=100),
+        WindowFunction("percentile", _percentile, parameter="95", least=0, most=100, by_size=True),
         WindowFunction("anomaly", _anomaly, parameter="3", tells_truth=True),
     )
 }
