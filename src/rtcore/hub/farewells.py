@@ -18,6 +18,9 @@ class Farewells:
     def __init__(self) -> None:
         self._callbacks: dict[Subscriber, list[Callable[[], None]]] = {}
 
+    def __len__(self) -> int:
+        return len(self._callbacks)
+
     def add(self, subscriber: Subscriber, callback: Callable[[], None]) -> None:
         """Have a function called at the end; at once where it is over already."""
         if subscriber.over:
