@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 
 from rtcore.values.identity import Identity
 
@@ -86,3 +87,19 @@ async def test_bad_requests_are_told_what_is_wrong(open_api: Any, path: str, fie
     async with open_api(identities=IDENTITIES) as api:
         status, body = await get(api, path)
         assert (status, body["error"]["field"], body["error"]["message"]) == (400, field, message)
+
+
+async def test_figures_of_all_and_of_ones_own_workspace(open_api: Any, autojump_clock: Any) -> None:
+    async with open_api(identities=IDENTITIES) as api:
+        for user in ("cid", "dan"):
+            api.hub.presence.set(user, workspace="w1")
+        api.hub.presence.set("eve", workspace="w2")
+        await trio.sleep(0.3)  # the second of a workspace is told with the next step
+        status, figures = await get(api, "/realtime/stats")
+        assert (status, figures["presence"]["users"], figures["presence"]["workspaces"]) == (200, 3, 2)
+        assert figures["realtime"]["connections"]["active"] == 3
+        status, figures = await get(api, "/realtime/stats/workspace/w1")
+        assert (status, figures["workspace_id"], figures["present"]) == (200, "w1", 2)
+        for token in ("eve", "root", "alone"):
+            assert (await get(api, "/realtime/stats/workspace/w1", token))[0] == 403
+        assert (await get(api, "/realtime/stats?x=1"))[0] == 400

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rtcore.values.events import Event, Json, format_timestamp
 
@@ -41,6 +41,12 @@ class Activity:
     """Where the event was published; None: it is no event's."""
     offset: int | None = None
     """The event's offset there, to look at the whole of it."""
+    words: str = field(init=False, repr=False, eq=False)
+    """Title, type, actor and ids in small letters, a line each: what a text is looked for in."""
+
+    @words.default
+    def _make_words(self) -> str:
+        return "\n".join((self.title, self.type, self.actor or "", *self.related.values())).casefold()
 
     def document(self) -> dict[str, Json]:
         """As clients are told."""

@@ -6,11 +6,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rtcore.features.activity.activity import Activity
 
 __all__ = ["ActivityQuery", "Timeline", "search"]
+
+
+def _fold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
 
 
 @frozen(kw_only=True)
@@ -22,7 +26,7 @@ class ActivityQuery:
     actor: str | None = None
     related: str | None = None
     """An id of something that it has to do with, whatever it is called."""
-    text: str | None = None
+    text: str | None = field(default=None, converter=_fold)
     """Part of title, actor, type or an id; upper and lower case are the same."""
     since: float | None = None
     """Not before this time, in Unix seconds."""
@@ -41,13 +45,8 @@ class ActivityQuery:
             and (self.since is None or activity.timestamp >= self.since)
             and (self.until is None or activity.timestamp < self.until)
             and (self.related is None or self.related in activity.related.values())
-            and (self.text is None or self._has_text(activity, self.text.casefold()))
+            and (self.text is None or self.text in activity.words)
         )
-
-    @staticmethod
-    def _has_text(activity: Activity, text: str) -> bool:
-        words = (activity.title, activity.type, activity.actor or "", *activity.related.values())
-        return any(text in word.casefold() for word in words)
 
 
 class Timeline:

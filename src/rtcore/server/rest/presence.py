@@ -1,10 +1,14 @@
-"""`GET /realtime/presence/workspace/{workspaceId}` and `.../user/{userId}/workspace/{workspaceId}`."""
+"""
+`GET /realtime/presence/workspace/{workspaceId}`, `.../user/{userId}/workspace/{workspaceId}`, and the figures under
+`/realtime/stats`.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Final
 
+from attrs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,10 +20,11 @@ from rtcore.server.http_bodies import read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
 from rtcore.server.http_guard import Audience, RouteRule
+from rtcore.server.http_statistics import realtime_document
 from rtcore.server.openapi_schemas import reference
 from rtcore.server.openapi_writer import Document, OperationWriter, path_parameter
 from rtcore.server.rest.rest_module import RestModule
-from rtcore.values.events import Json
+from rtcore.values.events import Json, format_timestamp
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
@@ -29,6 +34,8 @@ _DIGITS: Final = 9
 """Most digits of a number in a query."""
 
 _WORKSPACE_PATH: Final = "/realtime/presence/workspace/{workspaceId}"
+_STATISTICS_PATH: Final = "/realtime/stats"
+_COUNT_PATH: Final = "/realtime/stats/workspace/{workspaceId}"
 _USER_PATH: Final = "/realtime/presence/user/{userId}/workspace/{workspaceId}"
 _WORKSPACE: Final[Document] = {"type": "string", "minLength": 1, "maxLength": USER_LENGTH}
 _USER: Final[Document] = {"type": "string", "minLength": 1, "maxLength": SHOWN_LENGTH}
@@ -40,6 +47,8 @@ def rest_module(presence: Presence) -> RestModule:
         rules=(
             RouteRule("GET", _WORKSPACE_PATH, Audience.ADMITTED, partial(_workspace, presence)),
             RouteRule("GET", _USER_PATH, Audience.ADMITTED, partial(_user, presence)),
+            RouteRule("GET", _STATISTICS_PATH, Audience.METRICS, partial(_statistics, presence)),
+            RouteRule("GET", _COUNT_PATH, Audience.ADMITTED, partial(_count, presence)),
         ),
         paths=partial(_paths, presence.settings.list_users_maximum),
         schemas=lambda limits: _schemas(),
@@ -65,6 +74,23 @@ async def _user(presence: Presence, context: HttpContext, request: Request, iden
     read_parameters(request, ())
     seen = presence.user(user, workspace)
     return JSONResponse({"workspace_id": workspace, **seen.record(), "connections": seen.connections})
+
+
+async def _statistics(presence: Presence, context: HttpContext, request: Request, identity: Identity) -> Response:
+    """What the hub and the server are doing, and who is present in all."""
+    read_parameters(request, ())
+    document = realtime_document(context.hub.statistics(), context.server.statistics(), context.clock())
+    return JSONResponse({"realtime": document, "presence": asdict(presence.statistics())})
+
+
+async def _count(presence: Presence, context: HttpContext, request: Request, identity: Identity) -> Response:
+    """How many are present in one workspace."""
+    workspace = _own_workspace(request, identity)
+    read_parameters(request, ())
+    present = presence.page(workspace, limit=1).total
+    return JSONResponse(
+        {"workspace_id": workspace, "present": present, "timestamp": format_timestamp(context.clock())}
+    )
 
 
 def _own_workspace(request: Request, identity: Identity) -> str:
@@ -108,6 +134,23 @@ def _paths(most: int, writer: OperationWriter, limits: Limits) -> Document:
                 ],
             ),
         },
+        _STATISTICS_PATH: writer.get(
+            "What the hub and the server are doing, with who is present in all",
+            "realtimeStatistics",
+            "RealtimeAndPresence",
+            (400,),
+            access=writer.measured,
+        ),
+        _COUNT_PATH: {
+            "parameters": [workspace],
+            **writer.get(
+                "How many are present in one's own workspace",
+                "workspaceStatistics",
+                "WorkspaceStatistics",
+                (400,),
+                access="required",
+            ),
+        },
         _USER_PATH: {
             "parameters": [path_parameter("userId", _USER), workspace],
             **writer.get(
@@ -137,6 +180,15 @@ def _schemas() -> Document:
     workspace: Document = {"workspace_id": {"type": "string"}}
     count: Document = {"type": "integer", "minimum": 0}
     return {
+        "RealtimeAndPresence": _object(
+            {
+                "realtime": reference("RealtimeStatistics"),
+                "presence": _object(dict.fromkeys(("workspaces", "users", "connections", "lingering"), count)),
+            }
+        ),
+        "WorkspaceStatistics": _object(
+            {**workspace, "present": count, "timestamp": {"type": "string", "format": "date-time"}}
+        ),
         "PresencePage": _object(
             {
                 **workspace,
