@@ -45,7 +45,7 @@ class Receiver(BaseHTTPRequestHandler):
 async def measure(hub: rtcore.ApplicationHub, workers: list[str]) -> None:
     """Each measurement of a stream goes to `observe`: the fewer the workers, the slower."""
     for _ in range(40):
-        hub.alerts.observe("performance_metrics", {"latency_ms": round(600 / len(workers)), "workers": len(workers)})
+        hub.alerts.observe("web", {"latency_ms": round(600 / len(workers)), "workers": len(workers)})
         await trio.sleep(0.03)
 
 

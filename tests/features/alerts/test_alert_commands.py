@@ -18,7 +18,7 @@ MANAGERS = rtcore.Settings(anonymous_roles=frozenset({"alert_manager"}))
 
 async def fire(hub: Any, high_cpu: Any) -> Any:
     rule = await hub.alerts.add_rule(high_cpu | {"channels": ["dashboard"]})
-    hub.alerts.observe("performance_metrics", {"cpu_utilization": 0.9})
+    hub.alerts.observe("web", {"cpu_utilization": 0.9})
     await trio.testing.wait_all_tasks_blocked()
     return rule
 
@@ -36,7 +36,7 @@ async def test_subscriber_is_told_what_fires_and_what_becomes_of_it(autojump_clo
         reply = await client.request("alert.silence", {"rule_id": rule.id, "duration": 60_000})
         assert (reply["type"], reply["data"]["rule"]) == ("alert.silenced", "High CPU Usage")
         await client.expect("alert_silenced")
-        server.hub.alerts.observe("performance_metrics", {"cpu_utilization": 0.1})
+        server.hub.alerts.observe("web", {"cpu_utilization": 0.1})
         assert (await client.expect("alert_resolved"))["data"]["alert_id"] == alert["alert_id"]
         listed = (await client.request("alert.list"))["data"]
         assert listed["alerts"] == []
