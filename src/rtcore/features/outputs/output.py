@@ -8,6 +8,7 @@ command of its own, which cancels the block; the cancellation stops at the end o
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -30,7 +31,7 @@ logger = logging.getLogger("rtcore.outputs")
 _T = TypeVar("_T", str, Json)
 
 
-class Output(Generic[_T]):
+class Output(ABC, Generic[_T]):
     """What text and items have in common; `Outputs.text` and `Outputs.items` make one."""
 
     def __init__(
@@ -185,8 +186,9 @@ class Output(Generic[_T]):
         self._grew(self)
         self._publish("chunk", {"output_id": self.output_id, **self.stretch(content)})
 
+    @abstractmethod
     def _append(self, written: list[_T]) -> Content:
-        raise NotImplementedError
+        """Note what was written, one or more pieces; the stretch that they are."""
 
     def _end(self, status: OutputStatus, data: dict[str, Json]) -> None:
         if self._timer is not None:
