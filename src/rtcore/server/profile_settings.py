@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from attrs import evolve, field, fields, frozen
 
 from rtcore.values.channels import check_channel_name
-from rtcore.values.rules import Rule, each, number, one_of, optional, text, whole
+from rtcore.values.rules import Rule, each, items, number, one_of, optional, text, whole
 
 __all__ = ["BUILT_IN_PROFILES", "WEB_PATH", "ProfileSettings", "all_profiles"]
 
@@ -24,10 +24,6 @@ WEB_PATH: Final = re.compile(r"/|(?:/[A-Za-z0-9_.~-]+)+")
 """A path that an endpoint may have. At `/`, what asks for no WebSocket still goes to the HTTP side."""
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-def _items(value: Iterable[str]) -> tuple[str, ...]:
-    return value if isinstance(value, str) else tuple(value)  # type: ignore[return-value]  # a fault, named by its rule
 
 
 def _is_template(value: str) -> bool:
@@ -72,7 +68,7 @@ class ProfileSettings:
     everyone is let in, without an identity, even where the server has keys; there without a role or a workspace."""
     channels: tuple[str, ...] = field(
         default=(),
-        converter=_items,
+        converter=items,
         validator=each(text('a channel such as "inbox:{user}"', _is_template)),
     )
     """Channels that each client is subscribed to at once; `{user}` and `{workspace}` stand for its own."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -21,7 +21,7 @@ from rtcore.features.settings import FeatureSettings
 from rtcore.server.profile_settings import BUILT_IN_PROFILES, WEB_PATH, ProfileSettings
 from rtcore.values.channels import Namespace, check_channel_name
 from rtcore.values.limits import Limits
-from rtcore.values.rules import Rule, each, file_path, number, one_of, optional, text, whole
+from rtcore.values.rules import Rule, each, file_path, items, name_set, number, one_of, optional, text, whole
 from rtcore.values.secret import Secret
 
 __all__ = [
@@ -88,15 +88,6 @@ _CLOSE_CODE: Final = Rule(
 )
 
 
-def _items(value: Iterable[str]) -> tuple[str, ...]:
-    """Items as a tuple; text stays text, so that its validator refuses it instead of seeing single letters."""
-    return value if isinstance(value, str) else tuple(value)  # type: ignore[return-value]  # a fault, named by its rule
-
-
-def _set(value: Iterable[str]) -> frozenset[str]:
-    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # likewise
-
-
 def _flag(default: bool = False) -> Any:  # Any: attrs field specifiers are typed so
     return field(default=default, validator=Rule("true or false", lambda value: isinstance(value, bool)))
 
@@ -144,7 +135,7 @@ class AuthenticationSettings:
     """Keys by name. A token with a `kid` is verified with that key alone, one without with each of its algorithm."""
     issuer: str | None = field(default=None, validator=optional(text()))
     """The `iss` that a token must have; None: any."""
-    audience: tuple[str, ...] = field(default=(), converter=_items, validator=each(text()))
+    audience: tuple[str, ...] = field(default=(), converter=items, validator=each(text()))
     """One of these must be in a token's `aud`; while there are none, a token that names an audience is refused."""
     leeway_seconds: float = field(default=10.0, validator=number())
     """Difference of clocks that `exp`, `nbf` and `iat` allow for."""
@@ -225,18 +216,20 @@ class Settings:
     """How tokens are verified; None: nobody needs one."""
     allow_anonymous: bool = _flag()
     """Whether the server may listen beyond loopback without authentication. No effect where tokens are required."""
-    anonymous_roles: frozenset[str] = field(default=frozenset({"publisher"}), converter=_set, validator=each(text()))
+    anonymous_roles: frozenset[str] = field(
+        default=frozenset({"publisher"}), converter=name_set, validator=each(text())
+    )
     """Roles of a connection without a token, where none is needed."""
     tls: TlsSettings | None = field(default=None, validator=validators.optional(validators.instance_of(TlsSettings)))
     """The server's certificate; None: plain TCP."""
     origins: tuple[str, ...] = field(
         default=(),
-        converter=_items,
+        converter=items,
         validator=each(text('"*" or an origin such as "https://app.example"', lambda v: bool(_ORIGIN.fullmatch(v)))),
     )
     """Origins besides the server's own whose pages may connect; `*`: all."""
     trusted_proxies: tuple[str, ...] = field(
-        default=(), converter=_items, validator=each(text('a network such as "10.0.0.0/8"', _is_network))
+        default=(), converter=items, validator=each(text('a network such as "10.0.0.0/8"', _is_network))
     )
     """Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     compression: Literal["none", "fast", "default", "best"] = field(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,20 @@ from attrs import frozen
 
 from rtcore.values.secret import Secret
 
-__all__ = ["Rule", "bound_of", "each", "file_path", "number", "one_of", "optional", "show", "text", "whole"]
+__all__ = [
+    "Rule",
+    "bound_of",
+    "each",
+    "file_path",
+    "items",
+    "name_set",
+    "number",
+    "one_of",
+    "optional",
+    "show",
+    "text",
+    "whole",
+]
 
 _SHOWN: Final = 60
 """Longest piece of a wrong value that a message repeats, in characters."""
@@ -97,6 +110,16 @@ def each(rule: Rule) -> Rule:
         return isinstance(value, (tuple, frozenset)) and all(rule.passes(item) for item in value)
 
     return Rule(f"a list, each item {rule.expectation}", passes, rule.secret)
+
+
+def items(value: Iterable[str]) -> tuple[str, ...]:
+    """Converter: a tuple; text stays text, so that its rule refuses it instead of seeing single letters."""
+    return value if isinstance(value, str) else tuple(value)  # type: ignore[return-value]  # a fault, named by its rule
+
+
+def name_set(value: Iterable[str]) -> frozenset[str]:
+    """Converter: a set; likewise."""
+    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # likewise
 
 
 def optional(rule: Rule) -> Rule:

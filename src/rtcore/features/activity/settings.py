@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from attrs import field, frozen
 
-from rtcore.values.rules import Rule, each, text, whole
+from rtcore.values.rules import Rule, each, items, text, whole
 
 __all__ = ["CATEGORIES", "ActivitySettings"]
 
@@ -27,10 +27,6 @@ CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Categories by the beginning of event types, up to the first `.`, `:` or `_`."""
-
-
-def _items(value: Iterable[str]) -> tuple[str, ...]:
-    return value if isinstance(value, str) else tuple(value)  # type: ignore[return-value]  # a fault, named by its rule
 
 
 def _is_categories(value: object) -> bool:
@@ -57,7 +53,7 @@ class ActivitySettings:
     """More categories, by the beginning of event types up to the first `.`, `:` or `_`. Others are no activity."""
     left_out: tuple[str, ...] = field(
         default=("progress", "output", "chunk", "status", "heartbeat", "update", "activity", "typing", "list"),
-        converter=_items,
+        converter=items,
         validator=each(text()),
     )
     """Ends of event types, after the last `.`, `:` or `_`, that are too many to be worth an activity each."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from rtcore.features.alerts.templates import unknown_names
-from rtcore.values.rules import Rule, each, file_path, number, one_of, optional, text, whole
+from rtcore.values.rules import Rule, each, file_path, items, name_set, number, one_of, optional, text, whole
 from rtcore.values.secret import Secret
 
 __all__ = [
@@ -48,15 +48,6 @@ def _secret(value: str | Secret | None) -> Secret | None:
 
 def _secrets(value: Mapping[str, str | Secret]) -> Mapping[str, Any]:
     return {name: _secret(item) for name, item in value.items()} if isinstance(value, Mapping) else value
-
-
-def _items(value: Iterable[str]) -> tuple[str, ...]:
-    """Items as a tuple; text stays text, so that its validator refuses it instead of seeing single letters."""
-    return value if isinstance(value, str) else tuple(value)  # type: ignore[return-value]  # a fault, named by its rule
-
-
-def _set(value: Iterable[str]) -> frozenset[str]:
-    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # likewise
 
 
 def _is_url(value: object) -> bool:
@@ -138,7 +129,7 @@ class SmsTarget:
     url: Secret = field(converter=_secret, validator=_URL)
     """Where to post."""
     recipients: tuple[str, ...] = field(
-        converter=_items,
+        converter=items,
         validator=each(text('a telephone number such as "+15550100"', lambda value: bool(_PHONE.fullmatch(value)))),
     )
     """Telephone numbers."""
@@ -173,7 +164,7 @@ class EmailTarget:
     sender: str = field(validator=text("a mail address in ASCII", lambda value: bool(_MAILBOX.fullmatch(value))))
     """Address that the mail is from."""
     recipients: tuple[str, ...] = field(
-        converter=_items,
+        converter=items,
         validator=each(text("a mail address in ASCII", lambda value: bool(_MAILBOX.fullmatch(value)))),
     )
     """Addresses that it goes to, in one mail."""
@@ -215,7 +206,9 @@ def _targets(kind: type) -> Any:  # Any: attrs field specifiers are typed so
 class AlertSettings:
     """How alerts are managed and told."""
 
-    roles: frozenset[str] = field(default=frozenset({"admin", "alert_manager"}), converter=_set, validator=each(text()))
+    roles: frozenset[str] = field(
+        default=frozenset({"admin", "alert_manager"}), converter=name_set, validator=each(text())
+    )
     """Roles of which one is needed to add and remove rules, to acknowledge and to silence."""
     webhooks: Mapping[str, WebhookTarget] = _targets(WebhookTarget)
     """Webhooks by name. The names of all targets are different."""
@@ -232,7 +225,7 @@ class AlertSettings:
     )
     """Whether targets may be at any address; otherwise only at public ones, and in `allowed_networks`."""
     allowed_networks: tuple[str, ...] = field(
-        default=(), converter=_items, validator=each(text('a network such as "10.0.0.25/32"', _is_network))
+        default=(), converter=items, validator=each(text('a network such as "10.0.0.25/32"', _is_network))
     )
     """Networks besides the public ones that targets may be in."""
     ca_file: Path | None = field(default=None, validator=optional(file_path()))

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from attrs import field, frozen
 
-from rtcore.values.rules import each, number, text, whole
+from rtcore.values.rules import each, name_set, number, text, whole
 
 __all__ = ["QueueSettings"]
-
-
-def _set(value: Iterable[str]) -> frozenset[str]:
-    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # a fault, named by its rule
 
 
 @frozen(kw_only=True)
@@ -48,12 +42,12 @@ class QueueSettings:
     event_seconds: float = field(default=1.0, validator=number())
     """Least time between two events of one kind of one queue: what happens meanwhile is told together."""
     producer_roles: frozenset[str] = field(
-        default=frozenset({"admin", "publisher"}), converter=_set, validator=each(text())
+        default=frozenset({"admin", "publisher"}), converter=name_set, validator=each(text())
     )
     """Roles of which a client must have one to put jobs."""
     consumer_roles: frozenset[str] = field(
-        default=frozenset({"admin", "worker"}), converter=_set, validator=each(text())
+        default=frozenset({"admin", "worker"}), converter=name_set, validator=each(text())
     )
     """Roles of which a client must have one to take jobs."""
-    manager_roles: frozenset[str] = field(default=frozenset({"admin"}), converter=_set, validator=each(text()))
+    manager_roles: frozenset[str] = field(default=frozenset({"admin"}), converter=name_set, validator=each(text()))
     """Roles of which a client must have one to pause a queue, and to see, retry or drop its dead letters."""

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from attrs import field, frozen
 
-from rtcore.values.rules import each, number, text, whole
+from rtcore.values.rules import each, name_set, number, text, whole
 
 __all__ = ["OutputSettings"]
-
-
-def _set(value: Iterable[str]) -> frozenset[str]:
-    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # a fault, named by its rule
 
 
 @frozen(kw_only=True)
@@ -36,6 +30,6 @@ class OutputSettings:
     page_length: int = field(default=65_536, validator=whole(1))
     """Most characters or items of a page of `output.read`."""
     cancel_roles: frozenset[str] = field(
-        default=frozenset({"admin", "publisher"}), converter=_set, validator=each(text())
+        default=frozenset({"admin", "publisher"}), converter=name_set, validator=each(text())
     )
     """Roles that may cancel another's output; its owner always may."""

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from attrs import field, frozen
 
-from rtcore.values.rules import each, number, text, whole
+from rtcore.values.rules import each, name_set, number, text, whole
 
 __all__ = ["SupportChatSettings"]
-
-
-def _set(value: Iterable[str]) -> frozenset[str]:
-    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # a fault, named by its rule
 
 
 @frozen(kw_only=True)
@@ -26,7 +20,7 @@ class SupportChatSettings:
     sessions_seconds: float = field(default=10.0, validator=number(over=True))
     """How often a dashboard is sent `active_sessions_updated`."""
     roles: frozenset[str] = field(
-        default=frozenset({"admin", "supervisor", "agent", "publisher"}), converter=_set, validator=each(text())
+        default=frozenset({"admin", "supervisor", "agent", "publisher"}), converter=name_set, validator=each(text())
     )
     """Roles that see the desk of their workspace; a user's own desk needs none."""
     desks: int = field(default=1000, validator=whole(1))
