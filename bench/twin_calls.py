@@ -133,6 +133,7 @@ def json_text(twin: Twin) -> Calls:
         "json_depth_exceeds, 100 B": lambda: twin.json_depth_exceeds(MESSAGE, 64),
         "holds_null, 100 B": lambda: twin.holds_null(data),
         "encode_event_text, 100 B": lambda: twin.encode_event_text("tasks", "task.progress", data, 1.7e9, 42),
+        "format_timestamp": lambda: twin.format_timestamp(1.7e9),
     }
 
 

@@ -162,6 +162,21 @@ async def echo(size: int) -> int:
     return size * 64
 
 
+@scenario("command", "event that a client publishes, 32 in a read, nobody subscribed", 10, 60)
+async def command(size: int) -> int:
+    import trio.testing
+
+    from rtcore.testing import mask_frame
+
+    message = mask_frame(1, b'{"type":"publish","data":{"channel":"other","type":"task.progress","data":{"n":1}}}')
+    async with open_clients(1) as (hub, clients):
+        for _ in range(size):
+            await clients[0].send_all(message * 32)
+            await trio.testing.wait_all_tasks_blocked()
+        assert sum(each.position.offset for each in hub.channels() if each.name == "other") == size * 32
+    return size * 32
+
+
 async def fan_out(hub: rtcore.Hub, clients: list[trio.SocketStream], size: int, burst: int) -> int:
     """Publish `size` times `burst` messages, each burst once the last has left; the clients do not read meanwhile."""
     import trio.testing
@@ -197,8 +212,9 @@ async def open_clients(
     from rtcore.testing import mask_frame
 
     message = mask_frame(1, first)
+    limits = rtcore.Limits(messages_per_second=1e9, message_burst=10**9)
     async with rtcore.open_hub() as hub, AsyncExitStack() as closing, trio.open_nursery() as nursery:
-        server = await nursery.start(rtcore.serve, hub, rtcore.Settings(port=0, echo=True))
+        server = await nursery.start(rtcore.serve, hub, rtcore.Settings(port=0, echo=True, limits=limits))
         streams = [await trio.open_tcp_stream("127.0.0.1", server.port) for _ in range(count)]
         for stream in streams:
             closing.push_async_exit(stream)

@@ -113,6 +113,13 @@ def test_twins_find_the_same_depth_and_null_in_random_text(load_both: Both, seed
             assert pure.json_depth_exceeds(text, depth) is compiled.json_depth_exceeds(text, depth), (text, depth)
 
 
+def test_a_timestamp_is_rfc_3339_with_milliseconds_cut_not_rounded(module: ModuleType) -> None:
+    assert module.format_timestamp(MOMENT) == format_timestamp(MOMENT)
+    assert module.format_timestamp(1.9999) == "1970-01-01T00:00:01.999Z"
+    with pytest.raises((ValueError, OverflowError)):
+        module.format_timestamp(math.nan)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_twins_write_the_same_event_at_any_time(load_both: Both, seed: int) -> None:
     choice = random.Random(seed)
@@ -127,5 +134,6 @@ def test_twins_write_the_same_event_at_any_time(load_both: Both, seed: int) -> N
             told(partial(twin.encode_event_text, "c", "t", b"1", time, offset)) for twin in (pure, compiled)
         )
         assert one == other, (time, offset)
+        assert told(partial(pure.format_timestamp, time)) == told(partial(compiled.format_timestamp, time))
         if isinstance(one, bytes):
             assert json.loads(one + b"}")["timestamp"] == format_timestamp(time)

@@ -14,6 +14,7 @@ from rtcore._pure.frame_writer import encode_frame as encode_frame
 from rtcore._pure.frame_writer import frame_header as frame_header
 from rtcore._pure.framing import FrameParser as FrameParser
 from rtcore._pure.json_text import encode_event_text as encode_event_text
+from rtcore._pure.json_text import format_timestamp as format_timestamp
 from rtcore._pure.json_text import holds_null as holds_null
 from rtcore._pure.json_text import json_depth_exceeds as json_depth_exceeds
 from rtcore._pure.masking import apply_mask as apply_mask

@@ -2,14 +2,14 @@
 """Passes over the bytes of JSON texts, compiled; see `rtcore._pure.json_text`."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeASCII
 from libc.math cimport fabs, modf, rint
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from rtcore.values.events import format_timestamp
+from rtcore.values.events import format_timestamp as _format_slowly
 
-__all__ = ["encode_event_text", "holds_null", "json_depth_exceeds"]
+__all__ = ["encode_event_text", "format_timestamp", "holds_null", "json_depth_exceeds"]
 
 cdef enum:
     SECOND = 19  # characters of `2025-01-15T12:00:00`
@@ -107,13 +107,13 @@ cdef int _write_time(char *target, double timestamp) except -1:
     cdef int rest
     cdef bytes text
     if not fabs(timestamp) < 1e12:  # far outside of the calendar, or no number
-        format_timestamp(timestamp)  # raises
+        _format_slowly(timestamp)  # raises
     # Floor division, as Python's, for times before 1970.
     milliseconds = _floor(<int64_t> whole * 1000000 + <int64_t> rint(fraction * 1e6))
     second = _floor(milliseconds)
     rest = <int> (milliseconds - second * 1000)
     if second != _second:
-        text = format_timestamp(<double> second).encode()
+        text = _format_slowly(<double> second).encode()
         memcpy(_second_text, PyBytes_AS_STRING(text), SECOND)
         _second = second
     memcpy(target, _second_text, SECOND)
@@ -152,6 +152,13 @@ cdef Py_ssize_t _write_number(char *stop, int64_t number) noexcept:
 cdef inline char *_put(char *target, const char *source, Py_ssize_t size) noexcept:
     memcpy(target, source, size)
     return target + size
+
+
+def format_timestamp(seconds: float) -> str:
+    """Unix seconds as RFC 3339 text; see `rtcore.values.events.format_timestamp`."""
+    cdef char time[SECOND + 5]
+    _write_time(time, seconds)
+    return PyUnicode_DecodeASCII(time, SECOND + 5, NULL)
 
 
 def encode_event_text(channel, type, data: bytes, timestamp: float, offset: int) -> bytes:

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from rtcore.values.events import format_timestamp
 
-__all__ = ["encode_event_text", "holds_null", "json_depth_exceeds"]
+__all__ = ["encode_event_text", "format_timestamp", "holds_null", "json_depth_exceeds"]
 
 # The closing quote is optional and the repeats are possessive: text that ends inside a string costs one pass.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)

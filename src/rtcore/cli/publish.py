@@ -13,6 +13,7 @@ from rtcore.cli.server_options import add_server_arguments, token_of, url_of
 from rtcore.cli.terminal import complain
 from rtcore.client import connect
 from rtcore.errors import ErrorCode, RequestError, SettingsError
+from rtcore.hub.publication import outcome_data
 from rtcore.hub.results import PublishOutcome
 from rtcore.tui.escaping import escape
 from rtcore.values.events import Json, Lane
@@ -80,5 +81,4 @@ def _words(outcome: PublishOutcome) -> str:
 
 
 def _json(outcome: PublishOutcome) -> str:
-    counts = {name: getattr(outcome, name) for name in ("offset", "matched", "sent", "queued", "dropped")}
-    return json.dumps({"channel": outcome.channel, "position": str(outcome.position), **counts})
+    return json.dumps(outcome_data(outcome))

@@ -153,8 +153,8 @@ def decode_outcome(data: Message) -> PublishOutcome:
         position = Position.parse(field_of(data, "position", str))
     except ValueError as error:
         raise RemoteProtocolError("the server sent a position of an unknown form") from error
-    counts = {name: field_of(data, name, int) for name in ("offset", "matched", "sent", "queued", "dropped")}
-    return PublishOutcome(channel=field_of(data, "channel", str), position=position, **counts)
+    counts = {name: field_of(data, name, int) for name in ("offset", "matched", "queued", "dropped")}
+    return PublishOutcome(channel=field_of(data, "channel", str), epoch=position.epoch, **counts)
 
 
 def since_to_wire(since: Since | Position | str | Mapping[str, Json]) -> Json:

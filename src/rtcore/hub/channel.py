@@ -12,7 +12,7 @@ from rtcore.hub.encoding import Encoding
 from rtcore.hub.entry import Entry
 from rtcore.hub.event_log import EventLog, Retention
 from rtcore.hub.filters import Filter
-from rtcore.hub.results import Batch, Subscribed
+from rtcore.hub.results import Batch, PublishOutcome, Subscribed
 from rtcore.hub.statistics import ChannelStatistics
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.view import View
@@ -21,18 +21,9 @@ from rtcore.values.events import Event
 from rtcore.values.limits import Limits
 from rtcore.values.positions import FromPosition, LastEvents, Position, Since
 
-__all__ = ["Channel", "Spread"]
+__all__ = ["Channel"]
 
 ViewKey = tuple[Filter, Encoding | None, Batch | None]
-
-
-@define
-class Spread:
-    """Whom one event reached."""
-
-    matched: int = 0
-    queued: int = 0
-    dropped: int = 0
 
 
 class Channel:
@@ -79,7 +70,7 @@ class Channel:
             history_bytes=self.log.bytes,
         )
 
-    def append(self, event: Event, appended: Callable[[View, Event], None]) -> Spread:
+    def append(self, event: Event, appended: Callable[[View, Event], None]) -> PublishOutcome:
         """
         Put an event into the log and every view that it passes.
 
@@ -88,22 +79,21 @@ class Channel:
             appended: Told of each view that took it.
         """
         entry = self.log.append(event)
-        spread = Spread()
-        if not self.views:
-            return spread
-        groups = self._groups
-        if groups is None:
-            groups = self._groups = _Groups.of(self.views.values())
+        matched = queued = dropped = 0
+        if self.views and self._groups is None:
+            self._groups = _Groups.of(self.views.values())
         # Whoever changes the views meanwhile (an overflow may disconnect a subscriber) leaves these lists as they are.
-        for views in groups.reached(event):
+        for views in self._groups.reached(event) if self._groups is not None else ():
             for view in views:
                 view.append(entry)
-                spread.matched += len(view.cursors)
+                matched += len(view.cursors)
                 if view.behind:
-                    _queue(view, entry, spread)
+                    waiting, lost = _queue(view, entry)
+                    queued += waiting
+                    dropped += lost
                 if view.cursors:  # an overflow may just have disconnected the last one
                     appended(view, event)
-        return spread
+        return PublishOutcome(event.channel, event.epoch, event.offset, matched, queued, dropped)
 
     def attach(self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None) -> Subscribed:
         """Give a subscriber a cursor; what it asked of the past and what is live are one sequence."""
@@ -207,13 +197,11 @@ class _Groups:
         return [self.views[place] for place in passing(self.programs, event.type, event.channel, event.data)]
 
 
-def _queue(view: View, entry: Entry, spread: Spread) -> None:
-    """Let an event wait for those that are behind."""
-    for cursor in list(view.behind):
-        if cursor.subscriber.queue(cursor, entry):
-            spread.dropped += 1
-        else:
-            spread.queued += 1
+def _queue(view: View, entry: Entry) -> tuple[int, int]:
+    """Let an event wait for those that are behind: how many had room for it, and how many had not."""
+    behind = list(view.behind)
+    dropped = sum(cursor.subscriber.queue(cursor, entry) for cursor in behind)
+    return len(behind) - dropped, dropped
 
 
 def _retention(namespace: Namespace, limits: Limits) -> Retention:

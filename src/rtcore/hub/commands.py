@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.command_context import CommandContext, Reply, told_position
 from rtcore.hub.filters import compile_filter
+from rtcore.hub.publication import outcome_data
 from rtcore.hub.results import HistoryPage, Range
 from rtcore.hub.subscription_commands import acknowledge, set_filters, subscribe, unsubscribe
 from rtcore.protocol.envelope import embedded_event
@@ -80,16 +81,7 @@ def _publish_now(context: CommandContext, command: Publish) -> Reply:
         raise
     if not context.asked:
         return _UNTOLD
-    data = {
-        "channel": outcome.channel,
-        "offset": outcome.offset,
-        "position": str(outcome.position),
-        "matched": outcome.matched,
-        "sent": outcome.sent,
-        "queued": outcome.queued,
-        "dropped": outcome.dropped,
-    }
-    return Reply("published", data, unasked=False)
+    return Reply("published", outcome_data(outcome), unasked=False)
 
 
 def _replay(context: CommandContext, command: Replay) -> Reply:

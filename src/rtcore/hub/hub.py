@@ -22,7 +22,7 @@ from rtcore.hub.counters import Counters
 from rtcore.hub.farewells import Farewells
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.hub.latency import LatencyHistogram
-from rtcore.hub.publication import check_publication, check_size, outcome_of
+from rtcore.hub.publication import check_publication, check_size
 from rtcore.hub.registry import FeatureRegistry
 from rtcore.hub.replay import read_history
 from rtcore.hub.results import Batch, HistoryPage, PublishOutcome, Range, Subscribed
@@ -120,7 +120,7 @@ class Hub:
         event = Event(channel, type, data, timestamp, offset, log.epoch, lane, key, body)
         self._channels.keep_for_publisher(there)  # only now: what is refused must leave nothing behind
         self.counters.count_published(type, limits.event_types)
-        outcome = outcome_of(event, there.append(event, self.broadcaster.appended))
+        outcome = there.append(event, self.broadcaster.appended)
         if self.registry.observers:
             self.registry.tell_observers(event)
         return outcome

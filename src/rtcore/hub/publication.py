@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.hub.channel import Spread
 from rtcore.hub.results import PublishOutcome
-from rtcore.values.events import Event, check_event_type
+from rtcore.values.events import Json, check_event_type
 from rtcore.values.limits import Limits
-from rtcore.values.positions import Position
 
-__all__ = ["check_publication", "check_size", "outcome_of"]
+__all__ = ["check_publication", "check_size", "outcome_data"]
 
 _KEY_LENGTH: Final = 255
 """Longest conflation key, in characters: as a channel name, an identifier that is held once an event."""
@@ -49,8 +47,14 @@ def check_size(body: bytes, limits: Limits) -> None:
         )
 
 
-def outcome_of(event: Event, spread: Spread) -> PublishOutcome:
-    """What became of an event, for its publisher."""
-    offset, matched, queued, dropped = event.offset, spread.matched, spread.queued, spread.dropped
-    position = Position(event.epoch, offset, offset, offset)
-    return PublishOutcome(event.channel, offset, position, matched, matched - queued - dropped, queued, dropped)
+def outcome_data(outcome: PublishOutcome) -> dict[str, Json]:
+    """What became of an event, as its publisher is told."""
+    return {
+        "channel": outcome.channel,
+        "offset": outcome.offset,
+        "position": str(outcome.position),
+        "matched": outcome.matched,
+        "sent": outcome.sent,
+        "queued": outcome.queued,
+        "dropped": outcome.dropped,
+    }

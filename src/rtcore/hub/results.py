@@ -19,16 +19,24 @@ class PublishOutcome:
     """
 
     channel: str
+    epoch: str
     offset: int
-    position: Position
     matched: int
     """Subscribers whose filter lets the event pass."""
-    sent: int
-    """Of these, subscribers with nothing waiting: the event leaves in this tick's write."""
     queued: int
     """Of these, subscribers that are behind and have room for it."""
     dropped: int
     """Of these, subscribers that are behind and had no room left."""
+
+    @property
+    def position(self) -> Position:
+        """Everything on the channel up to this event."""
+        return Position.at(self.epoch, self.offset)
+
+    @property
+    def sent(self) -> int:
+        """Of those that matched, subscribers with nothing waiting: the event leaves in this tick's write."""
+        return self.matched - self.queued - self.dropped
 
 
 @frozen(kw_only=True)

@@ -36,6 +36,7 @@ from rtcore.protocol.envelope import (
 )
 from rtcore.protocol.json_codec import json_dumps, json_fragment
 from rtcore.values.commands import Auth, Heartbeat, Refresh
+from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
@@ -205,15 +206,15 @@ class Session:
         Returns:
             None if it is done; otherwise what has to be awaited before the next message, once.
         """
-        identifier: RequestId | None = None
+        received: dict[str, Json] = {}
         try:
             received = decode_object(data, self._limits)
-            identifier = request_id(received)
-            waiting = self._answer(decode_envelope(received, self._limits))
+            message = decode_envelope(received, self._limits)
+            waiting = self._answer(message)
         except Exception as error:  # one failing command must not end the connection
-            self._refuse(self._told(error), identifier)
+            self._refuse(self._told(error), request_id(received))
             return None
-        return None if waiting is None else self._answer_later(waiting, identifier)
+        return None if waiting is None else self._answer_later(waiting, message.id)
 
     async def _answer_later(self, waiting: Awaitable[Reply], identifier: RequestId | None) -> None:
         try:

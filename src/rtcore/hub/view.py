@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from rtcore._fast import EventRing, SlotGroup, encode_batch, join
+from rtcore._fast import EventRing, SlotGroup, encode_batch, format_timestamp, join
 from rtcore.hub.cursor import Cursor
 from rtcore.hub.encoding import Encoding
 from rtcore.hub.entry import Entry
@@ -21,7 +21,7 @@ from rtcore.hub.event_log import EventLog
 from rtcore.hub.filters import Filter
 from rtcore.hub.results import Batch
 from rtcore.hub.statistics import ViewStatistics
-from rtcore.values.events import Event, Lane, format_timestamp
+from rtcore.values.events import Event, Lane
 from rtcore.values.positions import Position
 
 __all__ = ["View"]

@@ -14,10 +14,10 @@ from typing import Final, Protocol, cast
 
 from attrs import evolve
 
-from rtcore._fast import encode_event_text, encode_message
+from rtcore._fast import encode_event_text, encode_message, format_timestamp
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.protocol.json_codec import json_dumps, json_fragment, json_loads
-from rtcore.values.events import Event, Json, Lane, format_timestamp
+from rtcore.values.events import Event, Json, Lane
 from rtcore.values.hot import value
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position

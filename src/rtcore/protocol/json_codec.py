@@ -71,7 +71,7 @@ def json_dumps(value: object, *, field: str | None = None, path: str = "$") -> b
     except TypeError as error:  # orjson.JSONEncodeError is another name of it
         raise RequestError(ErrorCode.MALFORMED, f"not representable in JSON: {error}", field=field) from error
     # orjson writes NaN and the infinities as null, so only text with a null in it is worth a walk.
-    if holds_null(text):
+    if type(value) is not str and holds_null(text):
         for part in _not_finite(value):
             problem = f"not representable in JSON: NaN or Infinity at {path}{part[:_PATH_LENGTH]}"
             raise RequestError(ErrorCode.MALFORMED, problem, field=field)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.hub.publication import outcome_data
 from rtcore.hub.results import PublishOutcome
 from rtcore.protocol.envelope import encode_event_body
 from rtcore.protocol.json_codec import json_dumps, json_loads
@@ -48,7 +49,7 @@ async def publish(context: HttpContext, request: Request, identity: Identity) ->
 
     def carry_out(body: bytes) -> bytes:
         publication = _read(json_loads(body, context.limits.json_depth), "", context, identity)
-        return json_dumps(_outcome(_publish(context, publication)))
+        return json_dumps(outcome_data(_publish(context, publication)))
 
     return await _answer_once(context, request, identity, carry_out)
 
@@ -179,21 +180,9 @@ def _publish_all(context: HttpContext, publications: list[_Publication]) -> list
     outcomes: list[Json] = []
     for index, publication in enumerate(publications):
         try:
-            outcomes.append(_outcome(_publish(context, publication)))
+            outcomes.append(outcome_data(_publish(context, publication)))
         except RequestError as error:
             message = f"{error.message}; the {index} events before this one are published"
             located = RequestError(error.code, message, retry_after=error.retry_after, field=f"events[{index}]")
             raise (_PartlyDone(located) if index else located) from error
     return outcomes
-
-
-def _outcome(outcome: PublishOutcome) -> dict[str, Json]:
-    return {
-        "channel": outcome.channel,
-        "offset": outcome.offset,
-        "position": str(outcome.position),
-        "matched": outcome.matched,
-        "sent": outcome.sent,
-        "queued": outcome.queued,
-        "dropped": outcome.dropped,
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rtcore.errors import ErrorCode
+from rtcore.hub.publication import outcome_data
 from rtcore.hub.results import PublishOutcome
 from rtcore.server.http_publish import KEY_LENGTH, LANES
 from rtcore.server.http_revoke import REVOKED_NAME_LENGTH
@@ -123,8 +124,7 @@ def _publication(limits: Limits) -> Schema:
 
 def _outcome() -> Schema:
     kinds: Schema = {"channel": _TEXT, "position": _POSITION, "offset": {"type": "integer", "minimum": 1}}
-    names = [attribute.name for attribute in PublishOutcome.__attrs_attrs__]
-    return _object({name: kinds.get(name, _COUNT) for name in names})
+    return _object({name: kinds.get(name, _COUNT) for name in outcome_data(PublishOutcome("", "", 1, 0, 0, 0))})
 
 
 def _event() -> Schema:

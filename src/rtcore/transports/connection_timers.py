@@ -50,6 +50,15 @@ ENDINGS: Final[dict[Due, tuple[CloseCode, ErrorCode | None, str]]] = {
 }
 """How a connection ends by each of its deadlines: close code, the `error` told before it, and the reason."""
 
+_GRAVEST_FIRST: Final = (
+    Due.AUTHENTICATION_TIMEOUT,
+    Due.TOKEN_EXPIRED,
+    Due.SLOW_CONSUMER,
+    Due.IDLE_TIMEOUT,
+    Due.PING_TIMEOUT,
+    Due.PING,
+)
+
 
 @define(eq=False)
 class ConnectionTimers:
@@ -90,7 +99,7 @@ class ConnectionTimers:
             return Due.CLOSE_TIMEOUT
         if math.isfinite(self.close_by):
             return Due.NOTHING
-        for deadline, due in self._deadlines():
+        for deadline, due in zip(self._deadlines(), _GRAVEST_FIRST, strict=True):
             if now >= deadline:
                 return due
         return Due.NOTHING
@@ -99,7 +108,7 @@ class ConnectionTimers:
         """When to ask again."""
         if math.isfinite(self.close_by):
             return self.close_by
-        return min(self._deadlines())[0]
+        return min(self._deadlines())
 
     def next_while_away(self, now: float) -> float:
         """
@@ -109,15 +118,15 @@ class ConnectionTimers:
         fixed = min(self.close_by, self.authenticate_by, self.expires, slow)
         return min(fixed, max(self.next(), now + _AWAY_SECONDS))
 
-    def _deadlines(self) -> list[tuple[float, Due]]:
+    def _deadlines(self) -> tuple[float, ...]:
+        """In the order of `_GRAVEST_FIRST`."""
         limits = self.limits
         unanswered = self.pinged > self.last_received
-        ping = math.inf if unanswered or not limits.ping_seconds else self.last_received + limits.ping_seconds
-        return [
-            (self.authenticate_by, Due.AUTHENTICATION_TIMEOUT),
-            (self.expires, Due.TOKEN_EXPIRED),
-            (self.blocked_since + limits.slow_consumer_seconds, Due.SLOW_CONSUMER),
-            (self.last_message + limits.idle_seconds if limits.idle_seconds else math.inf, Due.IDLE_TIMEOUT),
-            (self.pinged + limits.pong_seconds if unanswered else math.inf, Due.PING_TIMEOUT),
-            (ping, Due.PING),
-        ]
+        return (
+            self.authenticate_by,
+            self.expires,
+            self.blocked_since + limits.slow_consumer_seconds,
+            self.last_message + limits.idle_seconds if limits.idle_seconds else math.inf,
+            self.pinged + limits.pong_seconds if unanswered else math.inf,
+            math.inf if unanswered or not limits.ping_seconds else self.last_received + limits.ping_seconds,
+        )

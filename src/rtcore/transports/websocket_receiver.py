@@ -272,7 +272,9 @@ class WebSocketReceiver(WebSocketSender):
         """Asked after each message that was not the last: replies must not pile up, nor others wait for long."""
         if self.crowded:
             self.flush()
-        return self.crowded or left <= 0 or trio.current_time() - began > _TURN_SECONDS
+            if self.crowded:
+                return True
+        return left <= 0 or trio.current_time() - began > _TURN_SECONDS
 
     def heard(self, event: ProtocolEvent) -> None:
         """Something came that is no message."""
