@@ -97,7 +97,35 @@ def test_a_system_without_disk_or_network_counters_still_has_a_sample(monkeypatc
     assert snapshot.network.received_bytes == 0
 
 
-async def test_a_crowd_shares_one_sample() -> None:
+def test_the_processors_share_is_kept_where_too_little_time_has_passed_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert on a busy machine would be resolved by a zero that nobody measured."""
+    ticks = iter([(0.0, 0.0), (9.0, 1.0), (9.0, 1.05), (9.0, 11.0)])
+
+    class Times(tuple[float, ...]):
+        def __new__(cls) -> Times:
+            busy, idle = next(ticks)
+            made = super().__new__(cls, (busy, idle))
+            made.idle = idle
+            return made
+
+        idle: float
+
+    monkeypatch.setattr(psutil, "cpu_times", Times)
+    sampler = SystemSampler()
+    assert [sampler.sample().cpu.percent for _ in range(3)] == [90.0, 90.0, 0.0]
+
+
+async def test_the_first_sample_waits_until_there_is_something_to_tell(autojump_clock: MockClock) -> None:
+    metrics = SystemMetrics(Recorder(), sampler=Counting(), fresh_seconds=0)
+    began = trio.current_time()
+    await metrics.snapshot()
+    assert trio.current_time() - began >= 0.2
+    began = trio.current_time()
+    await metrics.snapshot()
+    assert trio.current_time() - began < 0.2
+
+
+async def test_a_crowd_shares_one_sample(autojump_clock: MockClock) -> None:
     sampler = Counting()
     metrics = SystemMetrics(Recorder(), sampler=sampler)
     async with trio.open_nursery() as nursery:
@@ -106,7 +134,7 @@ async def test_a_crowd_shares_one_sample() -> None:
     assert sampler.samples == 1
 
 
-async def test_a_sample_grows_old() -> None:
+async def test_a_sample_grows_old(autojump_clock: MockClock) -> None:
     sampler = Counting()
     metrics = SystemMetrics(Recorder(), sampler=sampler, fresh_seconds=0)
     await metrics.snapshot()
@@ -119,6 +147,8 @@ async def test_events_come_at_their_interval(mock_clock: MockClock) -> None:
     metrics = SystemMetrics(recorder, sampler=sampler, interval_seconds=5)
     async with trio.open_nursery() as nursery:
         await nursery.start(metrics.run)
+        await wait_all_tasks_blocked()
+        mock_clock.jump(0.2)  # the first sample is waited for
         for expected in (1, 2, 3):
             with trio.fail_after(1000):
                 while len(recorder.events) < expected:

@@ -145,5 +145,6 @@ def _greeting(server: Server) -> str:
 def _access(settings: Settings) -> str:
     reach = "this and other machines" if settings.exposed else "this machine only"
     if settings.authentication is None:
-        return f"{reach}, no token needed"
+        # Some commands need a role that not everybody has: whoever is refused finds here where it is given.
+        return f"{reach}, no token needed (anonymous_roles: {', '.join(sorted(settings.anonymous_roles)) or 'none'})"
     return f"{reach}, with a token: export RTCORE_TOKEN=$(rtcore token --user NAME --role publisher ...)"

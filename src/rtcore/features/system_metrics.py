@@ -37,6 +37,9 @@ __all__ = [
 _logger = logging.getLogger(__name__)
 
 _LEAST_CPU_SECONDS: Final = 0.1
+"""Of the processors together; the system counts in hundredths of a second."""
+_FIRST_SECONDS: Final = 0.2
+"""From the making of a sampler to its first sample, so that there is something to tell."""
 
 
 @frozen(kw_only=True)
@@ -162,9 +165,16 @@ class SystemSampler:
         self._clock = clock
         self._process = psutil.Process()
         self._before = self._read_totals(psutil.net_io_counters())
+        self._cpu_before = self._before
+        self._cpu_percent = 0.0
 
     def sample(self) -> SystemSnapshot:
-        """Read everything; may block with the file system of `disk_path`."""
+        """
+        Read everything; may block with the file system of `disk_path`.
+
+        Rates are those since the sample before. Samples that follow each other in less than a tenth of a second tell
+        the same of the processor: of so short a time nothing can be said.
+        """
         network = psutil.net_io_counters()
         before, after = self._before, self._read_totals(network)
         self._before = after
@@ -177,7 +187,7 @@ class SystemSampler:
         return SystemSnapshot(
             timestamp=self._clock(),
             cpu=CpuFigures(
-                percent=_share(after.cpu_busy - before.cpu_busy, after.cpu_total - before.cpu_total),
+                percent=self._note_cpu(after),
                 count=psutil.cpu_count() or 1,
                 load_average=_load_average(),
             ),
@@ -197,6 +207,15 @@ class SystemSampler:
             ),
             process=self._read_process(rate(after.process_cpu * 100, before.process_cpu * 100)),
         )
+
+    def _note_cpu(self, after: _Totals) -> float:
+        """Its share since the sample before, or the last one known where that was too short a time to tell."""
+        before = self._cpu_before
+        passed = after.cpu_total - before.cpu_total
+        if passed >= _LEAST_CPU_SECONDS:
+            self._cpu_percent = round(min(100.0, max(0.0, 100.0 * (after.cpu_busy - before.cpu_busy) / passed)), 1)
+            self._cpu_before = after
+        return self._cpu_percent
 
     def _read_totals(self, network: Any) -> _Totals:  # Any: psutil names its tuples differently from system to system
         times = psutil.cpu_times()
@@ -226,11 +245,6 @@ class SystemSampler:
                 descriptors=process.num_fds() if hasattr(process, "num_fds") else 0,
                 uptime_seconds=round(max(0.0, self._clock() - process.create_time()), 1),
             )
-
-
-def _share(part: float, whole: float) -> float:
-    # The system counts in hundredths of a second, so of a shorter time nothing can be said.
-    return round(min(100.0, max(0.0, 100.0 * part / whole)), 1) if whole >= _LEAST_CPU_SECONDS else 0.0
 
 
 def _load_average() -> tuple[float, float, float]:
@@ -302,11 +316,13 @@ class SystemMetrics:
 
     async def snapshot(self) -> SystemSnapshot:
         """
-        A sample of now or of the last `fresh_seconds`; a checkpoint.
+        A sample of now or of the last `fresh_seconds`; a checkpoint, and the first time a wait of 0.2 s.
 
         A cancelled caller leaves a thread behind only while a file system hangs; the next sample waits for that thread.
         """
         async with self._asking:
+            if self._latest is None:
+                await trio.sleep(_FIRST_SECONDS)  # otherwise a busy machine would seem to be idle
             if self._latest is None or trio.current_time() >= self._fresh_until:
                 self._latest = await trio.to_thread.run_sync(
                     self._sampler.sample, limiter=self._one_at_a_time, abandon_on_cancel=True
