@@ -21,7 +21,7 @@ from rtcore.features.settings import FeatureSettings
 from rtcore.server.profile_settings import BUILT_IN_PROFILES, WEB_PATH, ProfileSettings
 from rtcore.values.channels import Namespace, check_channel_name
 from rtcore.values.limits import Limits
-from rtcore.values.rules import Rule, each, file_path, items, name_set, number, one_of, optional, text, whole
+from rtcore.values.rules import Rule, each, file_path, items, name_set, network, number, one_of, optional, text, whole
 from rtcore.values.secret import Secret
 
 __all__ = [
@@ -48,14 +48,6 @@ _ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+", re.IGNORECASE)
 
 def _secret(value: str | Secret | None) -> Secret | None:
     return Secret(value) if isinstance(value, str) else value
-
-
-def _is_network(value: str) -> bool:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_namespaces(value: object) -> bool:
@@ -229,7 +221,7 @@ class Settings:
     )
     """Origins besides the server's own whose pages may connect; `*`: all."""
     trusted_proxies: tuple[str, ...] = field(
-        default=(), converter=items, validator=each(text('a network such as "10.0.0.0/8"', _is_network))
+        default=(), converter=items, validator=each(network("10.0.0.0/8"))
     )
     """Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     compression: Literal["none", "fast", "default", "best"] = field(

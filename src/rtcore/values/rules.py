@@ -7,6 +7,7 @@ read from a file. attrs' own number validators, which `Limits` and `Namespace` u
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -25,6 +26,7 @@ __all__ = [
     "file_path",
     "items",
     "name_set",
+    "network",
     "number",
     "one_of",
     "optional",
@@ -96,6 +98,19 @@ def number(least: float = 0, *, over: bool = False) -> Rule:
 def text(expectation: str = "text that is not empty", passes: Callable[[str], bool] = bool) -> Rule:
     """Text that passes a test; by default, that it is not empty."""
     return Rule(expectation, lambda value: isinstance(value, str) and passes(value))
+
+
+def network(example: str) -> Rule:
+    """A network of IP addresses, or one address."""
+    return text(f'a network such as "{example}"', _is_network)
+
+
+def _is_network(value: str) -> bool:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return False
+    return True
 
 
 def one_of(*choices: str) -> Rule:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from rtcore.features.alerts.templates import unknown_names
-from rtcore.values.rules import Rule, each, file_path, items, name_set, number, one_of, optional, text, whole
+from rtcore.values.rules import Rule, each, file_path, items, name_set, network, number, one_of, optional, text, whole
 from rtcore.values.secret import Secret
 
 __all__ = [
@@ -75,14 +75,6 @@ def _is_ipv6(value: str) -> bool:
         return ipaddress.ip_address(value).version == 6 and "%" not in value
     except ValueError:
         return False
-
-
-def _is_network(value: str) -> bool:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_template(value: str) -> bool:
@@ -225,7 +217,7 @@ class AlertSettings:
     )
     """Whether targets may be at any address; otherwise only at public ones, and in `allowed_networks`."""
     allowed_networks: tuple[str, ...] = field(
-        default=(), converter=items, validator=each(text('a network such as "10.0.0.25/32"', _is_network))
+        default=(), converter=items, validator=each(network("10.0.0.25/32"))
     )
     """Networks besides the public ones that targets may be in."""
     ca_file: Path | None = field(default=None, validator=optional(file_path()))
