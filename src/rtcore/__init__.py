@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     from rtcore.store.memory_store import MemoryStore
     from rtcore.store.sqlite_store import open_sqlite_store
     from rtcore.store.store import Store
-    from rtcore.values.channels import Namespace, Overflow, Scope
+    from rtcore.values.channels import Namespace, Overflow, Scope, channel_part, name_of_part
     from rtcore.values.events import Event, Json, Lane
     from rtcore.values.identity import Identity
     from rtcore.values.limits import Limits
@@ -195,10 +195,12 @@ __all__ = [
     "WebhookTarget",
     "Workflow",
     "__version__",
+    "channel_part",
     "connect",
     "from_offset",
     "from_position",
     "last",
+    "name_of_part",
     "open_hub",
     "open_sqlite_store",
     "serve",
@@ -284,7 +286,7 @@ _HOMES: Final = {
     "rtcore.store.memory_store": ("MemoryStore",),
     "rtcore.store.sqlite_store": ("open_sqlite_store",),
     "rtcore.store.store": ("Store",),
-    "rtcore.values.channels": ("Namespace", "Overflow", "Scope"),
+    "rtcore.values.channels": ("Namespace", "Overflow", "Scope", "channel_part", "name_of_part"),
     "rtcore.values.events": ("Event", "Json", "Lane"),
     "rtcore.values.identity": ("Identity",),
     "rtcore.values.limits": ("Limits",),

@@ -7,8 +7,8 @@ publish. What no namespace names has the defaults of `Namespace`: everyone who i
 administrators publish.
 
 No role stands above a scope, so that users and workspaces stay apart whoever configures the roles. The part of the name
-between the first colon and the second is compared as a whole: a user or workspace whose own name holds a colon, or
-another character that a channel name cannot have, has no scoped channels, and cannot reach those of another.
+between the first colon and the second is compared as a whole, with the identity's name as `channel_part` writes it and
+never as it is: a user `a~40b` has the channels of `a~7E40b`, and those of `a@b` are another's.
 
 A channel may be for fewer than its namespace allows (`AccessRules.restrict`), never for more.
 
@@ -23,7 +23,7 @@ from typing import Final
 from attrs import evolve
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.values.channels import Namespace, Scope, namespace_of
+from rtcore.values.channels import Namespace, Scope, channel_part, namespace_of
 from rtcore.values.identity import ANONYMOUS, Identity
 
 __all__ = ["AccessRules"]
@@ -109,8 +109,17 @@ def _in_scope(scope: Scope, identity: Identity, channel: str) -> bool:
         return True
     if scope is Scope.MEMBER:
         # Two workspaces may have a user of the same name: each is somebody else.
-        member = [identity.workspace, identity.user]
-        return all(member) and channel.split(":", 3)[1:3] == member
-    owner = identity.workspace if scope is Scope.WORKSPACE else identity.user
+        parts = channel.split(":", 3)[1:3]
+        return len(parts) == 2 and _is_part(parts[0], identity.workspace) and _is_part(parts[1], identity.user)
+    parts = channel.split(":", 2)[1:2]
+    return bool(parts) and _is_part(parts[0], identity.workspace if scope is Scope.WORKSPACE else identity.user)
+
+
+def _is_part(part: str, owner: str | None) -> bool:
     # Nobody owns the empty name: `inbox:` and `inbox::x` are not the channels of whoever has no token.
-    return bool(owner) and channel.split(":", 2)[1:2] == [owner]
+    if not owner:
+        return False
+    try:
+        return part == channel_part(owner)
+    except ValueError:  # an identity of this process's own making; tokens have no lone surrogates
+        return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -12,11 +14,13 @@ from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.subscription_commands import preparations, subscribe_now
-from rtcore.values.channels import check_channel_name
+from rtcore.values.channels import channel_part, check_channel_name
 from rtcore.values.commands import ChannelName, Subscribe
 from rtcore.values.identity import Identity
 
 __all__ = ["fill_channel", "run_schedules", "subscribe_first"]
+
+_BLANK: Final = re.compile(r"\{(user|workspace)\}")
 
 
 def subscribe_first(
@@ -68,17 +72,19 @@ def fill_channel(template: str, identity: Identity) -> ChannelName:
     The channel that a template means for one identity.
 
     Args:
-        template: A channel name in which `{user}` and `{workspace}` stand for the identity's own.
+        template: A channel name in which `{user}` and `{workspace}` stand for the identity's own, as `channel_part`
+            writes them.
         identity: Whose.
 
     Raises:
-        RequestError: If it has none, or one that no channel can be named after.
+        RequestError: If it has none, or the channel's name would be too long.
     """
-    name = template.replace("{user}", identity.user).replace("{workspace}", identity.workspace or "")
-    if ("{user}" in template and not identity.user) or ("{workspace}" in template and not identity.workspace):
+    names = {"user": identity.user, "workspace": identity.workspace or ""}
+    if not all(names[blank] for blank in _BLANK.findall(template)):
         raise RequestError(ErrorCode.DENIED, f"there is no {template} without a token that says whose")
     try:
-        return ChannelName(check_channel_name(name))
+        # All at once: what a name holds is never taken for a blank.
+        return ChannelName(check_channel_name(_BLANK.sub(lambda blank: channel_part(names[blank[1]]), template)))
     except ValueError as error:
         raise RequestError(ErrorCode.DENIED, f"{template}: {error}") from error
 

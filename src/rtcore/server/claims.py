@@ -20,7 +20,7 @@ from rtcore.values.identity import Identity
 __all__ = ["identity_from_claims"]
 
 _NAME_LENGTH: Final = 255
-"""Longest user, workspace, role or token id, in characters: that of a channel name, which may carry one."""
+"""Longest user, workspace, role or token id, in characters: that of a channel's name, which may carry one."""
 
 
 def identity_from_claims(claims: Mapping[str, Any], settings: AuthenticationSettings, now: float) -> Identity:

@@ -23,13 +23,13 @@ _TIME: Schema = {"type": "string", "format": "date-time"}
 _COUNTS: Schema = {"type": "object", "additionalProperties": _COUNT}
 _POSITION: Schema = {"type": "string", "description": "Opaque: hand back what you last got."}
 
-_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$"
+_TYPE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$"
 
 CHANNEL_SCHEMA: Schema = {
     "type": "string",
     "minLength": 1,
     "maxLength": CHANNEL_NAME_LENGTH,
-    "pattern": _NAME_PATTERN,
+    "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.:~-]*$",
 }
 """A channel's name."""
 
@@ -106,7 +106,7 @@ def _publication(limits: Limits) -> Schema:
                 "type": "string",
                 "minLength": 1,
                 "maxLength": limits.type_length,
-                "pattern": _NAME_PATTERN,
+                "pattern": _TYPE_PATTERN,
                 "description": "Kind of event, such as `task.progress`. The server's own message types are reserved.",
             },
             "data": {"description": f"Any JSON, at most {limits.json_depth} levels deep with the body around it."},

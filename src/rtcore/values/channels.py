@@ -1,4 +1,12 @@
-"""Channel names, and what a namespace says of the channels under it."""
+"""
+Channel names, and what a namespace says of the channels under it.
+
+A channel of a user or workspace has their names in its own: `notifications:WORKSPACE:USER`. These come from tokens and
+may be any text, an e-mail address or a name of another script. So each is written as a part (`channel_part`): a name
+that needs no escaping as it is, in another one each byte of UTF-8 that may not stand there as `~` and two hexadecimal
+digits. There is exactly one part for a name and one name for a part, and none has a colon: whatever somebody is called,
+his channels are nobody else's. Everything but names of channels has the names themselves.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +22,34 @@ __all__ = [
     "Namespace",
     "Overflow",
     "Scope",
+    "channel_part",
     "check_channel_name",
+    "find_own_channel",
     "is_channel_name",
+    "name_of_part",
+    "names_of_channel",
     "namespace_of",
+    "own_channel",
 ]
 
 CHANNEL_NAME_LENGTH: Final = 255
 """Longest channel name, in characters (all ASCII, so bytes too)."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~-]*", re.ASCII)
 _matches = _NAME.fullmatch
+
+_is_plain = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII).fullmatch
+_ESCAPED = re.compile(rb"~([0-9A-F]{2})")
+_WRITTEN: Final = tuple(chr(byte) if _is_plain(chr(byte)) else f"~{byte:02X}" for byte in range(256))
+"""How each byte of a name is written in a part."""
 
 
 def check_channel_name(name: str) -> str:
     """
-    Return the name if it may be a channel's: 1 to 255 of `A-Z a-z 0-9 _ . : -`, the first a letter or digit.
+    Return the name if it may be a channel's: 1 to 255 of `A-Z a-z 0-9 _ . : ~ -`, the first a letter or digit.
 
-    The alphabet is narrow so that a name can stand in a URL, a log line or a page without escaping.
+    The alphabet is narrow so that a name can stand in a URL, a log line or a page without escaping. For names of users
+    and workspaces, see `channel_part`.
 
     Raises:
         ValueError: If it may not; the message does not repeat the name.
@@ -38,7 +57,8 @@ def check_channel_name(name: str) -> str:
     if len(name) > CHANNEL_NAME_LENGTH:
         raise ValueError(f"channel name of {len(name)} characters exceeds the limit of {CHANNEL_NAME_LENGTH}")
     if not _matches(name):
-        raise ValueError("channel name must be letters, digits, '_', '.', ':' or '-', and begin with a letter or digit")
+        wanted = "letters, digits, '_', '.', ':', '~' or '-', and begin with a letter or digit"
+        raise ValueError(f"channel name must be {wanted}")
     return name
 
 
@@ -50,6 +70,83 @@ def is_channel_name(name: str) -> bool:
 def namespace_of(channel: str) -> str:
     """The part of a channel name before its first colon; the whole name where there is none."""
     return channel.partition(":")[0]
+
+
+def channel_part(name: str) -> str:
+    """
+    A name of a user or workspace as one part of a channel's name: `ada@example.com` is `ada~40example.com`.
+
+    Bytes of its UTF-8 other than letters, digits, `_`, `.` and `-` are written as `~` and two upper-case hexadecimal
+    digits; so a name of those alone stays as it is. No two names have the same part.
+
+    Args:
+        name: At least one character. How long it may be depends on the channel; see `own_channel`.
+
+    Returns:
+        1 to 3 characters for each byte of its UTF-8. It may begin with `~`, so it stands behind a namespace.
+
+    Raises:
+        ValueError: If it is empty, or holds a lone surrogate, which UTF-8 cannot carry.
+
+    Source: RFC 3986, sections 2.1 and 2.3, with `~` in the place of `%`.
+    """
+    if _is_plain(name):
+        return name
+    if not name:
+        raise ValueError("an empty name has no channel")
+    try:
+        return "".join([_WRITTEN[byte] for byte in name.encode()])
+    except UnicodeEncodeError as error:
+        raise ValueError("a name with a lone surrogate has no channel: UTF-8 cannot carry it") from error
+
+
+def name_of_part(part: str) -> str:
+    """
+    The name that `channel_part` wrote so.
+
+    Raises:
+        ValueError: If it writes no name so: there is a `~` without two upper-case hexadecimal digits, an escape for
+            what needs none, what needs one without it, or bytes that are not UTF-8.
+    """
+    if _is_plain(part):
+        return part
+    try:
+        name = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), part.encode()).decode()
+        if channel_part(name) == part:
+            return name
+    except ValueError:  # a part of bytes that are not UTF-8; said below
+        pass
+    raise ValueError("not a name as channel_part writes it: '~' and two upper-case digits for each byte that needs it")
+
+
+def own_channel(namespace: str, *names: str) -> str:
+    """
+    The channel of a user or workspace, such as `notifications:WORKSPACE:USER`.
+
+    Args:
+        namespace: Its first part, as it is.
+        names: Whose, as tokens have them.
+
+    Raises:
+        ValueError: If a name has no part in a channel's, or the channel would be longer than 255 characters.
+    """
+    return check_channel_name(":".join((namespace, *map(channel_part, names))))
+
+
+def find_own_channel(namespace: str, *names: str | None) -> str | None:
+    """What `own_channel` returns; None where a name is missing, or there is no such channel."""
+    try:
+        return own_channel(namespace, *[name or "" for name in names])
+    except ValueError:
+        return None
+
+
+def names_of_channel(channel: str) -> tuple[str, ...] | None:
+    """The names in a channel of a user or workspace, or in one below it; None where a part stands for no name."""
+    try:
+        return tuple(map(name_of_part, channel.split(":")[1:]))
+    except ValueError:
+        return None
 
 
 class Overflow(Enum):
@@ -66,7 +163,7 @@ class Overflow(Enum):
 
 
 class Scope(Enum):
-    """Whom the second part of a channel's name binds it to."""
+    """Whom the second part of a channel's name binds it to: a name as `channel_part` writes it."""
 
     SHARED = "shared"
     """Nobody: roles alone decide."""

@@ -29,7 +29,7 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
 from rtcore.protocol.wire_fields import Reader, items, text, timestamp, whole_number, wire
-from rtcore.values.channels import Namespace, Scope, check_channel_name, namespace_of
+from rtcore.values.channels import Namespace, Scope, find_own_channel, namespace_of, own_channel
 from rtcore.values.events import Event, Json
 from rtcore.values.identity import Identity
 
@@ -142,13 +142,9 @@ class Activities(Feature):
         """
         place = SHARED
         if user is not None:
-            place = f"{_OF_USER}:{user}"
+            place = _timeline_of("user", user)
         elif workspace is not None:
-            place = f"{_OF_WORKSPACE}:{workspace}"
-        try:
-            check_channel_name(place)
-        except ValueError as error:
-            raise RequestError(ErrorCode.MALFORMED, str(error), field="workspace") from error
+            place = _timeline_of("workspace", workspace)
         what = describe_own(title, actor=actor, related=related or {})
         return self._add(place, clean(category), clean(type), self._hub.clock(), what, None)
 
@@ -253,11 +249,11 @@ class Activities(Feature):
     def _visible(self, identity: Identity | None) -> list[Timeline]:
         if identity is None:
             return list(self._timelines.values())
-        places = (SHARED, f"{_OF_WORKSPACE}:{identity.workspace}", f"{_OF_USER}:{identity.user}")
+        own = find_own_channel(_OF_WORKSPACE, identity.workspace), find_own_channel(_OF_USER, identity.user)
         return [
             self._timelines[place]
-            for place in places
-            if place in self._timelines and self._hub.access.can_read(identity, place)
+            for place in (SHARED, *own)
+            if place is not None and place in self._timelines and self._hub.access.can_read(identity, place)
         ]
 
     def _snapshot(self, identity: Identity, channel: str) -> Json:
@@ -267,3 +263,10 @@ class Activities(Feature):
 
     def _handle_search(self, context: CommandContext, command: ActivitySearch) -> Reply:
         return Reply("activity.page", self.page(command, context.identity))
+
+
+def _timeline_of(field: str, name: str) -> str:
+    try:
+        return own_channel(_OF_USER if field == "user" else _OF_WORKSPACE, name)
+    except ValueError as error:
+        raise RequestError(ErrorCode.MALFORMED, f"{field}: {error}", field=field) from error

@@ -16,6 +16,7 @@ from rtcore.features.approvals.approval_register import ApprovalRegister
 from rtcore.features.approvals.approval_state import can_decide
 from rtcore.features.approvals.question import NAMESPACE
 from rtcore.protocol.json_codec import json_dumps, json_fragment
+from rtcore.values.channels import names_of_channel, namespace_of
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.rules import show
@@ -104,9 +105,9 @@ class ApprovalPages:
 
         It is as long as a page at most; `more` says that `approval.list` has the rest.
         """
-        namespace, _, workspace = channel.partition(":")
-        assert namespace == NAMESPACE, "asked for its own channels only"
-        open = self._register.book.open_in(workspace)
+        assert namespace_of(channel) == NAMESPACE, "asked for its own channels only"
+        names = names_of_channel(channel) or ()
+        open = self._register.book.open_in(names[0]) if len(names) == 1 else []
         shown: list[bytes] = []
         room = self._limits.replay_bytes
         for each in open[:PAGE_APPROVALS]:

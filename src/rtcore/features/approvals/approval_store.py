@@ -1,4 +1,9 @@
-"""Approvals in the store: one document each, by workspace and in the order of their asking."""
+"""
+Approvals in the store: one document each, by workspace and in the order of their asking.
+
+In keys a workspace is written as in its channel, without a slash: the approval `b/c` of a workspace `a` is not the `c`
+of `a/b`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from rtcore.errors import ErrorCode, RequestError, StoreError
 from rtcore.features.approvals.approval import Approval
 from rtcore.features.approvals.approval_json import document_of, read_document
 from rtcore.store.store import Change, Delete, Put, Store
+from rtcore.values.channels import channel_part
 
 __all__ = ["ApprovalStore"]
 
@@ -71,7 +77,7 @@ class ApprovalStore:
 
 
 def _key(workspace: str, approval_id: str) -> str:
-    return f"{workspace}/{approval_id}"
+    return f"{channel_part(workspace)}/{approval_id}"
 
 
 def _unavailable(error: StoreError, action: str) -> RequestError:

@@ -10,7 +10,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.approvals.approval import Approvers, Question
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.protocol.json_codec import json_dumps, json_loads
-from rtcore.values.channels import check_channel_name
+from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
@@ -53,8 +53,8 @@ _EVENT_BYTES: Final = 2048
 
 
 def channel_of(workspace: str) -> str:
-    """The channel of a workspace's approvals."""
-    return f"{NAMESPACE}:{workspace}"
+    """The channel of a workspace's approvals; ValueError where its name would be too long."""
+    return own_channel(NAMESPACE, workspace)
 
 
 def workspace_of(identity: Identity) -> str:
@@ -136,11 +136,9 @@ def check_reason(reason: str | None) -> None:
 def check_workspace(workspace: str) -> None:
     """Raise RequestError where a workspace can have no channel, and so no approvals."""
     try:
-        check_channel_name(channel_of(workspace))
+        channel_of(workspace)
     except ValueError as error:
         raise RequestError(ErrorCode.MALFORMED, f"workspace: {error}", field="workspace") from error
-    if not workspace or ":" in workspace:
-        _refuse("workspace", "expected the name of a workspace, without a colon")
 
 
 def _own_copy(details: Json, limits: Limits) -> Json:

@@ -29,7 +29,7 @@ from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
 from rtcore.hub.subscriber import Subscriber
 from rtcore.store.store import Change, Store
-from rtcore.values.channels import Namespace, Overflow, Scope
+from rtcore.values.channels import Namespace, Overflow, Scope, names_of_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
 
@@ -147,8 +147,8 @@ class DeliveryQueues(Feature):
             consumer.close(untried=False, reason="its consumer went away")
 
     def _snapshot(self, identity: Identity, channel: str) -> Json:
-        workspace = channel.partition(":")[2].partition(":")[0]
-        return [queue.statistics().document() for queue in self.all(workspace)]
+        names = names_of_channel(channel)
+        return [queue.statistics().document() for queue in self.all(names[0])] if names else []
 
     def _make(self, named: QueueName) -> DeliveryQueue:
         book = QueueBook(self._hub, named, self.settings, self._store, self._budget)

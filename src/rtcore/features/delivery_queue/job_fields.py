@@ -14,7 +14,7 @@ from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.protocol.command_fields import fault
 from rtcore.protocol.json_codec import json_dumps
 from rtcore.protocol.wire_fields import Reader, any_json, number, one_of, text, whole_number, wire
-from rtcore.values.channels import check_channel_name
+from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
 
 __all__ = [
@@ -133,12 +133,9 @@ def check_queue(name: str, workspace: str) -> QueueName:
     """The name of a queue; RequestError if it, or its workspace, cannot be one."""
     _checked("queue", queue_name, name)
     try:
-        check_channel_name(f"{CHANNELS}:{workspace}")
+        own_channel(CHANNELS, workspace)
     except ValueError as error:
         raise RequestError(ErrorCode.MALFORMED, f"workspace: {error}", field="workspace") from error
-    if not workspace or ":" in workspace:
-        problem = "workspace: expected a name without a colon"
-        raise RequestError(ErrorCode.MALFORMED, problem, field="workspace")
     return QueueName(workspace, name)
 
 

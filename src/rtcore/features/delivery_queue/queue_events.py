@@ -15,6 +15,7 @@ from rtcore.features.delivery_queue.job_fields import CHANNELS
 from rtcore.features.delivery_queue.queue_store import QueueName
 from rtcore.features.pacing import Pace
 from rtcore.hub.hub import Hub
+from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
 
 __all__ = ["QueueEvents"]
@@ -34,6 +35,7 @@ class QueueEvents:
     ) -> None:
         self._hub = hub
         self._queue = queue
+        self._channel = own_channel(CHANNELS, queue.workspace)
         self._statistics = statistics
         self._untold: dict[str, tuple[int, Mapping[str, Json]]] = {}  # how often, and the newest; by type
         self._pace = Pace[str](hub.timeouts, seconds, self._tell)
@@ -48,5 +50,5 @@ class QueueEvents:
         count, newest = self._untold.pop(type)
         data = {**self._statistics(), **newest, "count": count}
         with suppress(HubClosed):  # what was done is done, and whoever comes later is told the state
-            self._hub.publish(f"{CHANNELS}:{self._queue.workspace}", type, data, key=f"{self._queue.name}/{type}")
+            self._hub.publish(self._channel, type, data, key=f"{self._queue.name}/{type}")
         return True

@@ -18,6 +18,7 @@ from rtcore.errors import ErrorCode, RequestError, StoreError
 from rtcore.features.delivery_queue.job import DoneKey, Job, Priority
 from rtcore.protocol.json_codec import json_dumps, json_fragment
 from rtcore.store.store import Change, Delete, Put, Store
+from rtcore.values.channels import channel_part, name_of_part
 from rtcore.values.events import Json
 
 __all__ = ["QueueName", "QueueStore"]
@@ -32,14 +33,14 @@ _PAGE: Final = 100
 
 
 class QueueName(NamedTuple):
-    """A queue is known by its workspace and its name; neither holds a slash."""
+    """A queue is known by its workspace and its name. In keys the one is written as in its channel: without a slash."""
 
     workspace: str
     name: str
 
     def key(self, rest: str) -> str:
         """The key of something of its own in the store."""
-        return f"{self.workspace}/{self.name}/{rest}"
+        return f"{channel_part(self.workspace)}/{self.name}/{rest}"
 
 
 class QueueStore:
@@ -162,4 +163,4 @@ class QueueStore:
 
 def _split(key: str) -> tuple[QueueName, str]:
     workspace, name, rest = key.split("/", 2)
-    return QueueName(workspace, name), rest
+    return QueueName(name_of_part(workspace), name), rest

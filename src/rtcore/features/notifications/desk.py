@@ -130,7 +130,7 @@ class Desk:
         A channel that is not there has no subscriber and no history, and whoever subscribes later is told the state. So
         a notification to somebody who is away costs no channel.
         """
-        if self.hub.position(place.channel) is None or not has_channel(place):
+        if not has_channel(place) or self.hub.position(place.channel) is None:
             return
         try:
             self.hub.publish(place.channel, type, data, lane=lane, key=key)

@@ -28,7 +28,7 @@ from rtcore.features.notifications.notification_json import document_of
 from rtcore.features.notifications.settings import NotificationSettings
 from rtcore.protocol.json_codec import json_dumps
 from rtcore.protocol.wire_fields import any_json, flag, items, nested, number, one_of, text, wire
-from rtcore.values.channels import check_channel_name
+from rtcore.values.channels import channel_part
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE
 from rtcore.values.limits import Limits
@@ -186,19 +186,17 @@ def check_place(place: Place) -> None:
         if value is None:
             continue
         try:
-            check_channel_name(f"notifications:{value}")
-        except ValueError:
-            value = ":"
-        if ":" in value or not value:
-            raise _fault(name, "expected letters, digits, '_', '.' or '-': other names can have no channel")
+            channel_part(value)
+        except ValueError as error:
+            raise _fault(name, str(error)) from error
     try:
-        check_channel_name(place.channel)
+        _ = place.channel
     except ValueError as error:
-        raise _fault("user", str(error)) from error
+        raise _fault("workspace" if place.user is None else "user", str(error)) from error
 
 
 def has_channel(place: Place) -> bool:
-    """Whether `check_place` returns: `notifications:acme:ann:x` is ann's, and not that of a user `ann:x`."""
+    """Whether `check_place` returns."""
     try:
         check_place(place)
     except RequestError:

@@ -8,6 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from rtcore.protocol.wire_fields import number, text, wire
+from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
 
 __all__ = [
@@ -123,10 +124,10 @@ class Place:
 
     @property
     def channel(self) -> str:
-        """Where they are published."""
+        """Where they are published; ValueError where there can be no such channel."""
         if self.user is None:
-            return f"workspace_notifications:{self.workspace}"
-        return f"notifications:{self.workspace}:{self.user}"
+            return own_channel("workspace_notifications", self.workspace)
+        return own_channel("notifications", self.workspace, self.user)
 
 
 @frozen(kw_only=True)

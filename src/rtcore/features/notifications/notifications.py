@@ -37,7 +37,7 @@ from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Preparation, Snapshot
 from rtcore.protocol.wire_fields import read_object
 from rtcore.store.store import Store
-from rtcore.values.channels import Namespace, Scope
+from rtcore.values.channels import Namespace, Scope, names_of_channel, namespace_of
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
 
@@ -284,8 +284,7 @@ class Notifications(Feature):
 
 def _place_of(channel: str) -> Place | None:
     """Whose a channel is; None for one below it, which is nobody's."""
-    namespace, _, rest = channel.partition(":")
-    names = rest.split(":")
-    if namespace == _OF_WORKSPACE:
-        return Place(names[0]) if len(names) == 1 else None
-    return Place(names[0], names[1]) if len(names) == 2 else None
+    names = names_of_channel(channel)
+    if names is None or len(names) != (1 if namespace_of(channel) == _OF_WORKSPACE else 2):
+        return None
+    return Place(*names)

@@ -30,7 +30,7 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
 from rtcore.protocol.wire_fields import text, whole_number, wire
-from rtcore.values.channels import Namespace, Scope, check_channel_name
+from rtcore.values.channels import Namespace, Scope, check_channel_name, own_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
 
@@ -128,7 +128,7 @@ class Outputs(Feature):
         self, kind: Kind, name: str, output_id: str | None, workspace: str, user: str | None
     ) -> dict[str, Any]:
         output_id = output_id or new_identifier()
-        directory = f"{_OF_USER}:{user}" if user is not None else f"{_OF_WORKSPACE}:{workspace}"
+        directory = _directory_of(workspace, user)
         channel = f"{directory}:{output_id}"
         try:
             check_channel_name(channel)
@@ -262,3 +262,11 @@ class Outputs(Feature):
         content = output.state.content(command.index, self._settings.page_length)
         data = output.stretch(content) | {"more": content.end < output.state.length}
         return Reply("output.content", output.summary() | data)
+
+
+def _directory_of(workspace: str, user: str | None) -> str:
+    try:
+        return own_channel(_OF_WORKSPACE, workspace) if user is None else own_channel(_OF_USER, user)
+    except ValueError as error:
+        field = "workspace" if user is None else "user"
+        raise RequestError(ErrorCode.MALFORMED, f"{field}: {error}", field=field) from error

@@ -21,6 +21,7 @@ from rtcore.features.presence.presence_state import PresenceState
 from rtcore.features.presence.roster import Roster, RosterPage
 from rtcore.features.presence.settings import PresenceSettings
 from rtcore.hub.hub import Hub
+from rtcore.values.channels import own_channel
 
 __all__ = ["Board", "Entry", "PresenceStatistics"]
 
@@ -170,9 +171,9 @@ class Board:
         return True
 
     def _publish(self, workspace: str, there: _Workspace, users: dict[str, None]) -> None:
-        limits = self._hub.limits
+        limits, channel = self._hub.limits, own_channel("presence", workspace)
         news = changes(users, there.state, there.roster)
         for part in parts(news, len(there.roster), min(limits.write_bytes, limits.message_bytes // 2)):
-            self._hub.publish(f"presence:{workspace}", part.type, part.data)
+            self._hub.publish(channel, part.type, part.data)
             for change in part.changes:
                 change.apply(there.roster)

@@ -27,7 +27,7 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
 from rtcore.hub.subscriber import Subscriber
-from rtcore.values.channels import Namespace, Scope
+from rtcore.values.channels import Namespace, Scope, find_own_channel, names_of_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
 from rtcore.values.positions import Position
@@ -69,8 +69,8 @@ class Presence(Feature):
         return {"presence": self._snapshot}
 
     def _snapshot(self, identity: Identity, channel: str) -> Json | bytes:
-        workspace, _, below = channel.partition(":")[2].partition(":")
-        return None if below else self.page(workspace).text()
+        names = names_of_channel(channel)
+        return self.page(names[0]).text() if names is not None and len(names) == 1 else None
 
     # Who is there
 
@@ -97,7 +97,8 @@ class Presence(Feature):
 
     def position(self, workspace: str = DEFAULT_WORKSPACE) -> Position | None:
         """The position of a workspace's channel that `page` is of; None while nobody was or subscribed there."""
-        return self._hub.position(f"presence:{workspace}")
+        channel = find_own_channel("presence", workspace)
+        return None if channel is None else self._hub.position(channel)
 
     def statistics(self) -> PresenceStatistics:
         """A snapshot; walks over everybody."""
@@ -172,7 +173,8 @@ class Presence(Feature):
         Raises:
             RequestError: `access.denied`, if there is none.
         """
-        return workspace_channel("presence", identity.workspace).partition(":")[2]
+        workspace_channel("presence", identity.workspace)
+        return identity.workspace or ""
 
     def user_of(self, subscriber: Subscriber, identity: Identity, name: str | None = None) -> str:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.values.channels import check_channel_name
+from rtcore.values.channels import check_channel_name, own_channel
 
 __all__ = ["workspace_channel"]
 
@@ -14,20 +14,17 @@ def workspace_channel(namespace: str, workspace: str | None, *more: str) -> str:
 
     Args:
         namespace: Its first part.
-        workspace: Its second; None: of somebody who has none.
-        more: What follows.
+        workspace: Whose, as tokens have it; None: of somebody who has none.
+        more: What follows, as it is.
 
     Raises:
-        RequestError: If there is no workspace, or none that a channel can be named after: its members could not be
-            told anything.
+        RequestError: If there is no workspace, or the channel's name would be too long: its members could not be told
+            anything.
     """
     if not workspace:
         raise RequestError(ErrorCode.DENIED, f"{namespace} needs a workspace, and the token names none")
-    name = ":".join((namespace, workspace, *more))
     try:
-        if ":" in workspace:
-            raise ValueError("it has a colon")
-        return check_channel_name(name)
+        return check_channel_name(":".join((own_channel(namespace, workspace), *more)))
     except ValueError as error:
         problem = f"no channel of {namespace} can be named after this workspace: {error}"
         raise RequestError(ErrorCode.DENIED, problem) from error

@@ -25,7 +25,7 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.dialect import Dialect
 from rtcore.hub.hub import Hub
 from rtcore.protocol.wire_fields import text, wire
-from rtcore.values.channels import Namespace, Scope, check_channel_name
+from rtcore.values.channels import Namespace, Scope, find_own_channel, own_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 
@@ -108,15 +108,13 @@ class SupportChat(Feature):
         """
         if (workspace is None) == (user is None):
             raise ValueError("expected either workspace or user")
-        channel = f"{_OF_WORKSPACE}:{workspace}" if user is None else f"{_OF_USER}:{user}"
+        field = "workspace" if user is None else "user"
+        try:
+            channel = own_channel(_OF_WORKSPACE if user is None else _OF_USER, user or workspace or "")
+        except ValueError as error:
+            raise RequestError(ErrorCode.MALFORMED, f"{field}: {error}", field=field) from error
         desk = self._desks.get(channel)
         if desk is None:
-            try:
-                check_channel_name(channel)
-            except ValueError as error:
-                raise RequestError(
-                    ErrorCode.MALFORMED, str(error), field="workspace" if user is None else "user"
-                ) from error
             if len(self._desks) >= self._settings.desks:
                 raise RequestError(
                     ErrorCode.UNAVAILABLE, f"there are {len(self._desks)} desks already: desks={len(self._desks)}"
@@ -127,11 +125,11 @@ class SupportChat(Feature):
     # What somebody may see
 
     def _visible(self, identity: Identity) -> list[Desk]:
-        channels = (f"{_OF_USER}:{identity.user}", f"{_OF_WORKSPACE}:{identity.workspace}")
+        channels = find_own_channel(_OF_USER, identity.user), find_own_channel(_OF_WORKSPACE, identity.workspace)
         return [
             self._desks[channel]
             for channel in channels
-            if channel in self._desks and self._hub.access.can_read(identity, channel)
+            if channel is not None and channel in self._desks and self._hub.access.can_read(identity, channel)
         ]
 
     def sessions(self, identity: Identity) -> list[Json]:

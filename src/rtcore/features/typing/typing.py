@@ -174,7 +174,7 @@ class Typing(Feature):
         A user writes, for the next seconds.
 
         Args:
-            conversation: Where: letters, digits, `_ . : -`.
+            conversation: Where: letters, digits, `_ . : ~ -`.
             user: Who, 1 to 255 characters.
             workspace: Whose conversation.
 

@@ -22,7 +22,7 @@ __all__ = ["CONVERSATION_LENGTH", "check_conversation", "typing_commands"]
 CONVERSATION_LENGTH: Final = 128
 """Longest name of a conversation, in characters."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:~-]+", re.ASCII)
 
 
 @frozen(kw_only=True)
@@ -40,7 +40,7 @@ def check_conversation(name: str) -> str:
         RequestError: If it may not.
     """
     if len(name) > CONVERSATION_LENGTH or not _NAME.fullmatch(name):
-        problem = f"data.conversation: expected 1 to {CONVERSATION_LENGTH} letters, digits, '_', '.', ':' or '-'"
+        problem = f"data.conversation: expected 1 to {CONVERSATION_LENGTH} letters, digits, '_', '.', ':', '~' or '-'"
         raise RequestError(ErrorCode.MALFORMED, problem, field="data.conversation")
     return name
 

@@ -34,6 +34,7 @@ from rtcore.server.http_publish import read_idempotency_key
 from rtcore.server.openapi_schemas import reference
 from rtcore.server.openapi_writer import Document, OperationWriter
 from rtcore.server.rest.rest_module import RestModule
+from rtcore.values.channels import CHANNEL_NAME_LENGTH
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
@@ -42,6 +43,10 @@ __all__ = ["rest_module"]
 
 _KEY_HEADER: Final = "Idempotency-Key"
 _LEVELS: Final = tuple(level.value for level in Level)
+_NAME_LIMIT: Final = (
+    f"As in tokens. The name of the channel, with the workspace and the user in it, is at most {CHANNEL_NAME_LENGTH} "
+    "characters; there each byte other than a letter, a digit, `_`, `.` and `-` counts three."
+)
 _STATUSES: Final = tuple(status.value for status in ProgressStatus)
 
 
@@ -117,7 +122,7 @@ def _draft(limits: Limits, kinds: list[Json]) -> Document:
             "kind": {"enum": [*kinds, None]},
             "level": {"enum": [*_LEVELS, None]},
             "user": _name(null=True),
-            "workspace": {**_name(null=True), "description": "The token's own, whatever its roles."},
+            "workspace": {**_text(USER_LENGTH, null=True), "description": "The token's own, whatever its roles."},
             "body": _text(BODY_LENGTH, null=True),
             "actions": {
                 **_list(reference("NotificationAction"), ACTIONS),
@@ -171,7 +176,7 @@ def _text(most: int, *, null: bool = False) -> Document:
 
 
 def _name(*, null: bool = False) -> Document:
-    return {**_text(USER_LENGTH, null=null), "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$"}
+    return {**_text(USER_LENGTH, null=null), "description": _NAME_LIMIT}
 
 
 def _list(each: Json, most: int) -> Document:
