@@ -116,6 +116,21 @@ MESSAGES: dict[str, tuple[str, str, str | None]] = {
         "request.unknown_channel",
         "data.channels[1]",
     ),
+    "name that begins with a tilde": (
+        '{"type": "subscribe", "data": {"channels": ["~40a"]}}',
+        "request.unknown_channel",
+        "data.channels[0]",
+    ),
+    "name with an escape of another kind": (
+        '{"type": "subscribe", "data": {"channels": ["inbox:a%40b"]}}',
+        "request.unknown_channel",
+        "data.channels[0]",
+    ),
+    "type with a tilde": (
+        '{"type": "publish", "data": {"channel": "a~40b", "type": "x~40", "data": 1}}',
+        "request.malformed",
+        "data.type",
+    ),
     "too many": (
         '{"type": "subscribe", "data": {"channels": ["a", "b", "c", "d"]}}',
         "limit.too_many_channels",

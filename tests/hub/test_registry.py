@@ -239,7 +239,10 @@ async def test_channels_of_a_dialect_wait_for_the_identity(talk: Any, tokens: An
     [
         ("inbox:{user}", ANONYMOUS),
         ("news:{workspace}", Identity(user="u")),
-        ("inbox:{user}", Identity(user="not a channel")),
+        ("inbox:{user}", Identity(user="a" * 250)),
+        ("inbox:{user}", Identity(user="ä" * 42)),
+        ("inbox:{user}", Identity(user="a\udc00")),
+        ("inbox:{workspace}:{user}", Identity(user="{workspace}")),
     ],
 )
 async def test_channel_of_nobody_is_refused(talk: Any, template: str, identity: Identity) -> None:
@@ -247,6 +250,23 @@ async def test_channel_of_nobody_is_refused(talk: Any, template: str, identity: 
     client.session.start()
     refused = client.received()[-1]
     assert (refused["type"], refused["data"]["code"]) == ("error", "access.denied")
+
+
+@pytest.mark.parametrize(
+    ("template", "channel"),
+    [
+        ("inbox:{user}", "inbox:~7Bworkspace~7D"),
+        ("inbox:{workspace}:{user}", "inbox:~7Buser~7D~40x:~7Bworkspace~7D"),
+        ("inbox:x:{user}{workspace}", "inbox:x:~7Bworkspace~7D~7Buser~7D~40x"),
+    ],
+)
+async def test_what_a_name_holds_is_never_filled_in_again(talk: Any, template: str, channel: str) -> None:
+    """A user called `{workspace}` is no blank, and none of what fills one."""
+    client = talk(
+        identity=Identity(user="{workspace}", workspace="{user}@x"), dialect=Dialect(channels=(template,))
+    )
+    client.session.start()
+    assert list(client.received()[-1]["data"]["channels"]) == [channel]
 
 
 async def test_schedule_answers_until_the_client_is_gone(talk: Any, autojump_clock: Any, nursery: Any) -> None:

@@ -164,11 +164,38 @@ async def test_bad_searches_are_refused(data: Any, message: str, autojump_clock:
         assert (await client.expect("error"))["data"]["message"] == message
 
 
-@pytest.mark.parametrize("place", [{"workspace": "a b"}, {"user": "x" * 300}, {"user": "ä"}])
-async def test_timeline_of_nobody_is_refused(place: Any) -> None:
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ({"workspace": ""}, "workspace: an empty name has no channel"),
+        ({"user": ""}, "user: an empty name has no channel"),
+        ({"user": "x" * 300}, "user: channel name of 314 characters exceeds the limit of 255"),
+        ({"workspace": "ä" * 50}, "workspace: channel name of 319 characters exceeds the limit of 255"),
+        ({"user": "\udc00"}, "user: a name with a lone surrogate has no channel: UTF-8 cannot carry it"),
+    ],
+)
+async def test_timeline_of_nobody_is_refused(place: Any, message: str) -> None:
     async with open_test_hub() as hub:
-        with pytest.raises(rtcore.RequestError, match="channel name"):
+        with pytest.raises(rtcore.RequestError) as caught:
             hub.activity.record("c", "t", "title", **place)
+        assert (caught.value.message, caught.value.field) == (message, next(iter(place)))
+
+
+async def test_timeline_is_of_one_user_whatever_he_is_called() -> None:
+    """Also of an event on his channel; and nobody whose name is the escaped form of another's sees it."""
+    async with open_test_hub(namespaces={"inbox": rtcore.Namespace(scope=rtcore.Scope.USER)}) as hub:
+        hub.activity.record("c", "t", "recorded", user="a@b")
+        hub.activity.record("c", "t", "of all", workspace="a:b")
+        hub.publish(f"inbox:{rtcore.channel_part('a@b')}", "task.failed", {"name": "published"})
+
+        def seen(user: str, workspace: str | None) -> list[str]:
+            who = rtcore.Identity(user=user, workspace=workspace)
+            return [each.title for each in hub.activity.search(rtcore.ActivityQuery(), identity=who)]
+
+        assert seen("a@b", "a") == ["published", "recorded"]
+        assert seen("a@b", "a:b") == ["published", "of all", "recorded"]
+        for user in ("a~40b", "a", "a~7E40b", "", "\udc00", "ä" * 255):
+            assert seen(user, "a~3Ab") == [], user
 
 
 async def test_observer_costs_unknown_types_one_look(autojump_clock: Any) -> None:

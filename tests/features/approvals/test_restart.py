@@ -19,11 +19,13 @@ from rtcore.application import open_hub
 from rtcore.errors import ErrorCode, HubClosed, RequestError, StoreError
 from rtcore.features.approvals.approval import Outcome
 from rtcore.features.approvals.approval_json import document_of
+from rtcore.features.approvals.approval_store import ApprovalStore
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.store.memory_store import MemoryStore
 from rtcore.store.sqlite_store import open_sqlite_store
 from rtcore.store.store import Put
 from rtcore.testing import open_test_hub
+from rtcore.values.identity import Identity
 from tests.features.approvals.conftest import MoodyStore
 
 DURABLE: dict[str, Any] = {"key": "k", "durable": True}
@@ -270,3 +272,20 @@ async def test_vote_that_is_being_written_comes_before_what_follows(
         await trio.testing.wait_all_tasks_blocked()
         assert desk.steps() == ["requested", "voted", "decided"]
         assert desk.answers["Deploy?"].outcome is Outcome.APPROVED
+
+
+async def test_approvals_of_a_workspace_of_any_name_outlive_the_process(autojump_clock: Any) -> None:
+    """And a workspace whose name with an identifier looks like another's key reads nothing of it."""
+    store = MemoryStore()
+    async with open_test_hub(store=store) as hub:
+        asker = Identity(user="ada@example.com", workspace="a/b")
+        asked = await hub.approvals.open("Deploy?", identity=asker, **DURABLE)
+    async with open_test_hub(store=store) as hub:
+        (found,) = (await hub.approvals.page("a/b")).approvals
+        assert (found.approval_id, found.question.asked_by) == (asked.approval_id, "ada@example.com")
+        assert len(await hub.approvals.audit("a/b", approval_id=asked.approval_id)) == 1
+        for workspace, name in (("a", f"b/{asked.approval_id}"), ("a~2Fb", asked.approval_id)):
+            with pytest.raises(RequestError, match="no such approval"):
+                await hub.approvals.audit(workspace, approval_id=name)
+            assert await ApprovalStore(store).get(workspace, name) is None
+        assert await ApprovalStore(store).get("a/b", asked.approval_id) == found

@@ -129,9 +129,10 @@ async def test_bad_jobs_are_refused_in_words(arguments: Any, message: str, autoj
         ("", "w", "queue: expected letters, digits, '_', '.' or '-', a letter or digit first"),
         ("a/b", "w", "queue: expected letters, digits, '_', '.' or '-', a letter or digit first"),
         ("a" * 65, "w", "queue: expected 1 to 64 characters, got 65"),
-        ("a", "", "workspace: expected a name without a colon"),
-        ("a", "w:x", "workspace: expected a name without a colon"),
-        ("a", "w/x", "workspace: channel name must be letters"),
+        ("a", "", "workspace: an empty name has no channel"),
+        ("a", "\udc00", "workspace: a name with a lone surrogate has no channel"),
+        ("a", "w" * 249, "workspace: channel name of 256 characters exceeds the limit of 255"),
+        ("a", "/" * 83, "workspace: channel name of 256 characters exceeds the limit of 255"),
     ],
 )
 async def test_bad_names_are_refused_in_words(name: str, workspace: str, message: str) -> None:

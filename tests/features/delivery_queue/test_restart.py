@@ -271,3 +271,30 @@ async def test_consumer_that_leaves_while_its_ack_is_written_has_acknowledged(au
                 await trio.testing.wait_all_tasks_blocked()
             assert queue.statistics().leased == 1
         assert figures(queue.statistics()) == (0, 0, 0, False)
+
+
+async def test_queue_of_a_workspace_of_any_name_outlives_the_process(autojump_clock: Any) -> None:
+    """A slash in a name cuts no key, and none is found in another workspace that looks like it."""
+    store = MemoryStore()
+    names = ["a/b", "a", "Söhne & Co", "a~2Fb", "urn:x:1"]
+    async with open_test_hub(store=store) as hub:
+        for name in names:
+            queue = hub.queues.open("q", workspace=name)
+            await queue.put(name, key="c/d")
+            await queue.pause()
+    async with open_test_hub(store=store) as hub:
+        for name in names:
+            (queue,) = hub.queues.all(name)
+            assert figures(queue.statistics()) == (1, 0, 0, True), name
+            assert (await queue.put(0, key="c/d")).duplicate
+            await queue.resume()
+            async with queue.consume() as jobs:
+                job = await jobs.__anext__()
+                assert job.data == name
+                await job.ack()
+    assert await documents(store) == {
+        "queue_jobs": 0,
+        "queue_progress": 0,
+        "queue_keys": len(names),
+        "queue_paused": 0,
+    }

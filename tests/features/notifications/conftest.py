@@ -33,7 +33,8 @@ class Team:
     async def visit(self, user: str, *, workspace: str = "acme") -> tuple[TestClient, dict[str, Any], dict[str, Any]]:
         """A connection that has subscribed; with the state of its own notifications, and of those to the workspace."""
         client = await self.connect(user, workspace=workspace)
-        own, all_of_it = f"notifications:{workspace}:{user}", f"workspace_notifications:{workspace}"
+        of = rtcore.channel_part(workspace)
+        own, all_of_it = f"notifications:{of}:{rtcore.channel_part(user)}", f"workspace_notifications:{of}"
         reply = await client.request("subscribe", {"channels": [own, all_of_it]})
         channels = reply["data"]["channels"]
         return client, channels[own]["snapshot"], channels[all_of_it]["snapshot"]

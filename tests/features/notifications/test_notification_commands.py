@@ -81,30 +81,6 @@ async def test_reading_up_to_ids_that_nobody_had_keeps_nothing_of_them(
         await client.receive_nothing()
 
 
-async def test_what_a_user_without_channel_does_is_not_told_to_another(
-    autojump_clock: Any, open_team: OpenTeam
-) -> None:
-    """`notifications:acme:ann:x` is below ann's channel, and so in her scope."""
-    async with open_team() as team:
-        ann = await team.connect("ann")
-        await ann.request("subscribe", {"channels": ["notifications:acme:ann:x"]})
-        other = await team.connect("ann:x", "publisher")
-        code, message = await refusal(other, "notification.send", {"user": "bob", "title": "t", "receipts": True})
-        assert (code, message[:14]) == ("request.malformed", "data.receipts:")
-        sent = (await other.request("notification.send", {"user": "bob", "title": "t"}))["data"]
-        assert "sender" not in sent
-        wide = await team.hub.notifications.send(workspace="acme", title="all")
-        assert (await refusal(other, "notification.read", {"ids": [wide.id]}))[0] == "access.denied"
-        await team.hub.notifications.read("ann:x", wide.id, workspace="acme")
-        await ann.receive_nothing()
-
-
-async def test_workspace_without_channel_has_no_inboxes(autojump_clock: Any, open_team: OpenTeam) -> None:
-    async with open_team() as team:
-        client = await team.connect("x", workspace="acme:ann")
-        assert (await refusal(client, "notification.read", {"up_to": "a"}))[0] == "access.denied"
-
-
 async def test_dismissed_is_out_of_sight_of_its_reader_alone(autojump_clock: Any, open_team: OpenTeam) -> None:
     async with open_team() as team:
         client, _, _ = await team.visit("ann")

@@ -141,7 +141,12 @@ async def test_cancelling_stops_at_the_end_of_the_block(autojump_clock: Any) -> 
         (
             lambda hub, output: hub.outputs.text("n", workspace="x" * 300),
             rtcore.RequestError,
-            "exceeds the limit of 255",
+            "workspace: channel name of 308 characters exceeds the limit of 255",
+        ),
+        (
+            lambda hub, output: hub.outputs.text("n", user=""),
+            rtcore.RequestError,
+            "user: an empty name has no channel",
         ),
         (lambda hub, output: hub.outputs.cancel("nothing"), rtcore.RequestError, "output_id: no such output"),
         (lambda hub, output: hub.outputs.text("n").write("early"), RuntimeError, "has not begun"),

@@ -197,7 +197,7 @@ async def test_hub_without_room_for_the_channel_tells_later(
         assert event.data == {"conversation": "c", "users": ("ann",), "total": 1}
 
 
-NAME = "data.conversation: expected 1 to 128 letters, digits, '_', '.', ':' or '-'"
+NAME = "data.conversation: expected 1 to 128 letters, digits, '_', '.', ':', '~' or '-'"
 
 
 @pytest.mark.parametrize(

@@ -247,8 +247,19 @@ async def test_there_is_one_desk_of_a_name() -> None:
             hub.support_chat.desk(user="w")
         with pytest.raises(ValueError, match="either"):
             hub.support_chat.desk()
-        with pytest.raises(rtcore.RequestError, match="channel name"):
-            hub.support_chat.desk(user="a b")
+        for name in ("", "x" * 255, "\udc00"):
+            with pytest.raises(rtcore.RequestError, match="channel") as caught:
+                hub.support_chat.desk(user=name)
+            assert caught.value.field == "user"
+
+
+async def test_desk_is_shown_to_whom_it_belongs_whatever_he_is_called() -> None:
+    async with open_test_hub() as hub:
+        hub.support_chat.desk(user="a@b").open_session("s1", customer="carol")
+        assert hub.support_chat.desk(user="a@b") is not hub.support_chat.desk(user="a~40b")
+        for user, seen in (("a@b", 1), ("a~40b", 0), ("a", 0), ("", 0), ("\udc00", 0), ("ä" * 255, 0)):
+            identity = rtcore.Identity(user=user, workspace=None)
+            assert hub.support_chat.queue(identity)["queue_depth"] == seen, user
 
 
 async def test_ended_session_has_nobody_typing(autojump_clock: Any) -> None:

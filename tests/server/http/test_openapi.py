@@ -163,7 +163,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.:-]{0,11}\Z")
+names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.:~-]{0,11}\Z")  # of channels: types have no tilde
 publications = st.fixed_dictionaries(
     {"channel": names | st.text(max_size=3), "type": names | st.text(max_size=25), "data": json_values},
     optional={

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.server.http.test_openapi import DOCUMENT, IDENTITIES, LIMITS, QUIET, check_answer, fits, json_values
 
 drafts = st.fixed_dictionaries(
-    {"title": st.text(max_size=3) | st.just("x" * 201), "workspace": st.sampled_from(["w1", "w1", "a:b", "", 5])},
+    {"title": st.text(max_size=3) | st.just("x" * 201), "workspace": st.sampled_from(["w1", "w1", "w" * 256, "", 5])},
     optional={
-        "user": st.sampled_from(["ann", "a b", "x" * 256, None, 1]),
+        "user": st.sampled_from(["ann", "a b", "ada@example.com", "urn:x:1", "x" * 256, None, 1]),
         "kind": st.sampled_from(["crisis", "review", None, "gossip", 7]),
         "level": st.sampled_from(["info", "error", None, "fatal"]),
         "body": st.text(max_size=3) | st.none(),
