@@ -149,7 +149,15 @@ async def test_colon_in_a_name_moves_no_border(names: tuple[str, str]) -> None:
 async def test_endpoint_begins_with_the_channels_of_any_name(autojump_clock: Any) -> None:
     """Templates of a profile are filled with parts; states behind channels tell the names themselves."""
     profile = rtcore.ProfileSettings(
-        path="/ws/own", channels=("notifications:{workspace}:{user}", "presence:{workspace}", "queues:{workspace}")
+        path="/ws/own",
+        channels=(
+            "notifications:{workspace}:{user}",
+            "presence:{workspace}",
+            "queues:{workspace}",
+            "approvals:{workspace}",
+            "typing:{workspace}:plans",
+            "user_outputs:{user}",
+        ),
     )
     settings = rtcore.Settings(authentication=KEYS, profiles={"own": profile})
     async with open_test_server(settings) as server:
@@ -158,13 +166,20 @@ async def test_endpoint_begins_with_the_channels_of_any_name(autojump_clock: Any
         await hub.notifications.send(user=ADA, workspace=ACME, title="for you")
         await hub.queues.open("emails", workspace=ACME).put(1)
         hub.presence.set("bob|7", workspace=ACME)
+        hub.typing.start("plans", "bob|7", workspace=ACME)
+        await hub.approvals.open("Deploy?", identity=rtcore.Identity(user="bob|7", workspace=ACME))
         await trio.sleep(1)
-        client = await server.connect("/ws/own", token=token(ADA, ACME, "worker", expires=expires))
-        states: dict[str, Any] = {}
-        for _ in profile.channels:
-            states |= (await client.expect("subscribed"))["data"]["channels"]
-        assert list(states) == [OF_ADA[0], f"presence:{ACME_PART}", f"queues:{ACME_PART}"]
-        inbox, present, queues = (state["snapshot"] for state in states.values())
+        async with hub.outputs.items("log", output_id="log", user=ADA):
+            client = await server.connect("/ws/own", token=token(ADA, ACME, "worker", expires=expires))
+            states: dict[str, Any] = {}
+            for _ in profile.channels:
+                states |= (await client.expect("subscribed"))["data"]["channels"]
+        filled = [each.format(workspace=ACME_PART, user=ADA_PART) for each in profile.channels]
+        assert sorted(states) == sorted(filled)
+        inbox, present, queues, approvals, typing, outputs = (states[name]["snapshot"] for name in filled)
         assert [each["user"] for each in inbox["notifications"]] == [ADA]
         assert [each["user_id"] for each in present["users"]] == ["bob|7"]
         assert [each["queue"] for each in queues] == ["emails"]
+        assert [each["asked_by"] for each in approvals["approvals"]] == ["bob|7"]
+        assert typing["conversation"] == "plans"
+        assert [each["output_id"] for each in outputs] == ["log"]
