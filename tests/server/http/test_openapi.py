@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rtcore.application import ApplicationHub
@@ -269,6 +269,8 @@ async def test_every_answer_is_one_that_the_document_allows(
 
 @QUIET
 @given(body=bodies)
+@example(body={"channel": "a~40b", "type": "t", "data": 1})
+@example(body={"channel": "a", "type": "t~40", "data": 1})
 @pytest.mark.parametrize(
     "path",
     [

@@ -14,6 +14,8 @@ IDENTITIES = {
     "eve": Identity(user="eve", workspace="w2"),
     "root": Identity(user="root", workspace="w9", roles={"admin"}),
     "alone": Identity(user="alone"),
+    "ada": Identity(user="ada@example.com", workspace="Acme & Söhne"),
+    "twin": Identity(user="ada@example.com", workspace="Acme~20~26~20S~C3~B6hne"),
 }
 WORKSPACE, USER = "/realtime/presence/workspace/w1", "/realtime/presence/user/b%20ob/workspace/w1"
 
@@ -53,6 +55,21 @@ async def test_one_user_is_told_as_he_is_now(open_api: Any) -> None:
         api.hub.presence.set("b ob", workspace="w1", status="away")
         status, seen = await get(api, USER)
         assert (status, seen["status"], seen["connections"]) == (200, "away", 1)
+
+
+async def test_names_in_addresses_are_the_names_themselves(open_api: Any) -> None:
+    """Only channels have them escaped with tildes, and whoever is called like that is somebody else."""
+    async with open_api(identities=IDENTITIES) as api:
+        api.hub.presence.set("ada@example.com", workspace="Acme & Söhne")
+        where = "workspace/Acme%20%26%20S%C3%B6hne"
+        _, page = await get(api, f"/realtime/presence/{where}", "ada")
+        assert (page["workspace_id"], page["total"]) == ("Acme & Söhne", 1)
+        assert page["position"] == str(api.hub.position("presence:Acme~20~26~20S~C3~B6hne"))
+        _, seen = await get(api, f"/realtime/presence/user/ada%40example.com/{where}", "ada")
+        assert (seen["user_id"], seen["status"]) == ("ada@example.com", "online")
+        assert (await get(api, f"/realtime/presence/{where}", "twin"))[0] == 403
+        _, other = await get(api, "/realtime/presence/workspace/Acme~20~26~20S~C3~B6hne", "twin")
+        assert (other["total"], other["position"]) == (0, None)
 
 
 @pytest.mark.parametrize("path", [WORKSPACE, USER])
