@@ -53,7 +53,8 @@ class Dialect:
     replies: Mapping[str, str] = _NONE
     """Types of replies, to what this dialect calls them; `error` is called so everywhere."""
     channels: tuple[str, ...] = ()
-    """What it is subscribed to once it is known who it is; `{user}` and `{workspace}` stand for its own."""
+    """What it is subscribed to once it is known who it is; `{user}` and `{workspace}` stand for its own, as
+    `channel_part` writes them."""
     optional_channels: tuple[str, ...] = ()
     """As `channels`, but nothing is said of those that it may not read, or that there cannot be for it."""
     announces: bool = True

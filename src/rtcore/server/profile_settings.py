@@ -71,7 +71,8 @@ class ProfileSettings:
         converter=items,
         validator=each(text('a channel such as "inbox:{user}"', _is_template)),
     )
-    """Channels that each client is subscribed to at once; `{user}` and `{workspace}` stand for its own."""
+    """Channels that each client is subscribed to at once; `{user}` and `{workspace}` stand for its own, as
+    `channel_part` writes them."""
     commands: Mapping[str, str] = field(default=_NONE, validator=_NAMES)
     """What its clients call commands, to what rtcore calls them."""
     replies: Mapping[str, str] = field(default=_NONE, validator=_NAMES)

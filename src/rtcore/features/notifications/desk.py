@@ -10,7 +10,6 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from rtcore.errors import ErrorCode, HubClosed, RequestError
-from rtcore.features.notifications.draft import has_channel
 from rtcore.features.notifications.identifiers import Identifiers
 from rtcore.features.notifications.inbox import Inbox, unread_in
 from rtcore.features.notifications.inboxes import Inboxes
@@ -130,15 +129,19 @@ class Desk:
         A channel that is not there has no subscriber and no history, and whoever subscribes later is told the state. So
         a notification to somebody who is away costs no channel.
         """
-        if not has_channel(place) or self.hub.position(place.channel) is None:
+        try:
+            channel = place.channel
+        except ValueError:  # it can have none, and so no subscriber
+            return
+        if self.hub.position(channel) is None:
             return
         try:
-            self.hub.publish(place.channel, type, data, lane=lane, key=key)
+            self.hub.publish(channel, type, data, lane=lane, key=key)
         except RequestError as error:
             self.counters.untold += 1
-            _logger.warning("%s on %s could not be told: %s", type, place.channel, error)
+            _logger.warning("%s on %s could not be told: %s", type, channel, error)
         except HubClosed:
-            _logger.info("%s on %s: nobody is left to be told", type, place.channel)
+            _logger.info("%s on %s: nobody is left to be told", type, channel)
 
     def tell_new(self, notification: Notification, replaced: Iterable[str]) -> None:
         """A notification that was sent."""

@@ -198,8 +198,8 @@ def check_place(place: Place) -> None:
 def has_channel(place: Place) -> bool:
     """Whether `check_place` returns."""
     try:
-        check_place(place)
-    except RequestError:
+        _ = place.channel
+    except ValueError:
         return False
     return True
 
