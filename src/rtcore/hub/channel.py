@@ -95,13 +95,20 @@ class Channel:
                     appended(view, event)
         return PublishOutcome(event.channel, event.epoch, event.offset, matched, queued, dropped)
 
-    def attach(self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None) -> Subscribed:
-        """Give a subscriber a cursor; what it asked of the past and what is live are one sequence."""
+    def attach(
+        self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None, *, partly: bool = True
+    ) -> Subscribed:
+        """
+        Give a subscriber a cursor; what it asked of the past and what is live are one sequence.
+
+        Args:
+            partly: Whether what is held of the past is of use where some of what was asked for is gone.
+        """
         view = self._view(where, subscriber.encoding, batch)
         cursor = Cursor(subscriber, view, next=view.head, overflow=self.namespace.overflow, batch=batch)
         recovered = None
         if since is not None:
-            recovered = self._set_back(cursor, since)
+            recovered = self._set_back(cursor, since, partly)
         elif self.namespace.recall_events:
             self._set_back(cursor, LastEvents(self.namespace.recall_events))
         view.join(cursor)
@@ -110,7 +117,7 @@ class Channel:
         replayed = view.head - cursor.next + sum(1 for _ in cursor.waiting())
         return Subscribed(channel=self.name, position=cursor.position, recovered=recovered, replayed=replayed)
 
-    def _set_back(self, cursor: Cursor, since: Since) -> bool:
+    def _set_back(self, cursor: Cursor, since: Since, partly: bool = True) -> bool:
         view = cursor.view
         start = self.log.locate(since, self._clock())
         index = view.index_from(start.offset)
@@ -120,6 +127,8 @@ class Channel:
         if view.head - index > self._limits.replay_events:
             index = view.head - self._limits.replay_events
             recovered = recovered and start.last is not None
+        if not recovered and not partly:
+            return False
         if start.settled is not None and isinstance(since, FromPosition) and start.settled.furthest > start.offset - 1:
             self._owe_unsettled(cursor, index, since)
         else:

@@ -129,6 +129,11 @@ class Cursor:
         """Whether something of this cursor stands in the backlog."""
         return any(True for _ in self.waiting())
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether nothing of what was published up to now is still to come."""
+        return self.next >= self.view.head and not self.behind
+
     def waiting(self) -> Iterator[Waiting]:
         """What stands in the backlog for it, lane by lane."""
         return (waiting for lane in self.owed or () for waiting in lane if not waiting.gone)

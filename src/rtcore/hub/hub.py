@@ -206,10 +206,11 @@ class Hub:
         where: Filter = MATCH_ALL,
         since: Since | None = None,
         batch: Batch | None = None,
+        partly: bool = True,
     ) -> Subscribed:
         """
         Subscribe to a channel; when already subscribed, with the new filter and window, from `since` or where it
-        stands.
+        stands. `partly`: whether it is to have what is held of the past where some of what it asked for is gone.
 
         Raises:
             RequestError: If the name is not acceptable, or the hub has too many channels.
@@ -229,7 +230,7 @@ class Hub:
         else:
             if held is not None:
                 there.detach(held)
-            outcome = there.attach(subscriber, where, since, batch)
+            outcome = there.attach(subscriber, where, since, batch, partly=partly)
             if held is not None:
                 subscriber.cursors[channel].inherit(held)
             self.counters.subscribed += 1

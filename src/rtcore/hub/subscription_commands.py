@@ -125,7 +125,11 @@ def _attach_all(
         # New ones first: only these can fail, for want of room in the hub, and then they are taken back.
         for channel in [*new, *(channel for channel in channels if channel not in new)]:
             place = None if since is None else since.of(channel)
-            outcomes[channel] = hub.attach_cursor(subscriber, channel, where=where, since=place, batch=batch)
+            # Where a state can be told, it says more than what is left of the events that led to it.
+            stateless = namespace_of(channel) not in hub.registry.snapshots
+            outcomes[channel] = hub.attach_cursor(
+                subscriber, channel, where=where, since=place, batch=batch, partly=stateless
+            )
     except RequestError:
         for channel in new:
             hub.detach_cursor(subscriber, channel)
@@ -134,16 +138,17 @@ def _attach_all(
 
 
 def _outcome_data(context: CommandContext, outcome: Subscribed) -> dict[str, object]:
-    position = outcome.position
+    position, cursor = outcome.position, context.subscriber.cursors[outcome.channel]
     if outcome.recovered is None:
-        position = told_position(context.subscriber.cursors[outcome.channel])
+        position = told_position(cursor)
     data: dict[str, object] = {
         "position": str(position),
         "recovered": outcome.recovered,
         "replayed": outcome.replayed,
     }
     snapshot = context.hub.registry.snapshots.get(namespace_of(outcome.channel))
-    if snapshot is not None:
+    # Who asked for the changes and is given some has had the state before: told both, it would count them twice.
+    if snapshot is not None and (outcome.recovered is None or cursor.caught_up):
         state = snapshot(context.identity, outcome.channel)
         data["snapshot"] = json_fragment(state) if isinstance(state, bytes) else state
     return data
