@@ -283,7 +283,7 @@ def test_a_mask_that_is_not_four_bytes_is_refused(framing: ModuleType) -> None:
 messages = st.lists(st.tuples(st.sampled_from([TEXT, BINARY]), st.binary(max_size=300)), max_size=5)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(messages=messages, seed=st.integers(0, 1 << 32))
 def test_messages_survive_fragments_masks_and_cuts(
     framing: ModuleType, messages: list[tuple[int, bytes]], seed: int

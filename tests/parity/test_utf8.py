@@ -122,7 +122,7 @@ def test_something_other_than_bytes_is_refused(utf8: ModuleType, wrong: object) 
         utf8.Utf8Validator().feed(wrong)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.one_of(st.binary(max_size=12), st.text(max_size=12).map(str.encode)), cuts=st.data())
 def test_every_cut_says_the_same_as_python(utf8: ModuleType, data: bytes, cuts: st.DataObject) -> None:
     expected = python_accepts(data)

@@ -242,7 +242,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(chunks=st.lists(pieces | st.binary(max_size=20), max_size=12))
 def test_whatever_is_sent_the_connection_ends_and_raises_nothing(application: Any, chunks: list[bytes]) -> None:
     """No input may leave a task, a stream or an exception behind."""

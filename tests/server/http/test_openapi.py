@@ -47,7 +47,7 @@ OTHERS = sorted(
 )
 """Query parameters of all operations: each is tried on each."""
 
-QUIET = settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+QUIET = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 # A validator for as much of JSON Schema as the document uses; another keyword is an error, so nothing is passed over.
