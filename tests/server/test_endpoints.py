@@ -79,7 +79,7 @@ async def test_endpoint_has_its_own_times(autojump_clock: Any) -> None:
         client = await server.connect("/short")
         began = trio.current_time()
         closed = await client.receive_close()
-        assert (closed.code, closed.reason) == (CloseCode.IDLE_TIMEOUT, "no message for too long")
+        assert (closed.code, closed.reason) == (CloseCode.IDLE_TIMEOUT, "no message for idle_seconds=10")
         assert 10 <= trio.current_time() - began < 15
 
 

@@ -97,7 +97,8 @@ class _Conversation:
         """Carry out a command, unless too many came; then the client is told."""
         now = trio.current_time()
         if not self._bucket.take(now):
-            error = RequestError(ErrorCode.RATE, "too many messages", retry_after=self._bucket.wait(now))
+            limit = f"messages_per_second={self._connection.limits.messages_per_second:g}"
+            error = RequestError(ErrorCode.RATE, f"too many messages: {limit}", retry_after=self._bucket.wait(now))
             self._tell(error, _peek_id(message.data, self._connection.limits))
             self._violated()
         elif not message.text:

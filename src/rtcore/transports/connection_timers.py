@@ -18,7 +18,7 @@ from rtcore.errors import ErrorCode
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
 
-__all__ = ["ENDINGS", "ConnectionTimers", "Due"]
+__all__ = ["ConnectionTimers", "Due"]
 
 _NEGLIGIBLE_SECONDS: Final = 0.001
 _AWAY_SECONDS: Final = 1.0
@@ -37,18 +37,22 @@ class Due(IntEnum):
     CLOSE_TIMEOUT = auto()
 
 
-ENDINGS: Final[dict[Due, tuple[CloseCode, ErrorCode | None, str]]] = {
+_ENDINGS: Final[dict[Due, tuple[CloseCode, ErrorCode | None, str]]] = {
     Due.AUTHENTICATION_TIMEOUT: (
         CloseCode.AUTHENTICATION_TIMEOUT,
         ErrorCode.AUTHENTICATION_REQUIRED,
-        "no valid auth message in time",
+        "no valid auth message within authentication_seconds={limits.authentication_seconds:g}",
     ),
     Due.TOKEN_EXPIRED: (CloseCode.TOKEN_EXPIRED, ErrorCode.TOKEN_EXPIRED, "the token has expired"),
-    Due.IDLE_TIMEOUT: (CloseCode.IDLE_TIMEOUT, None, "no message for too long"),
-    Due.PING_TIMEOUT: (CloseCode.PING_TIMEOUT, None, "a ping stayed unanswered"),
-    Due.SLOW_CONSUMER: (CloseCode.SLOW_CONSUMER, None, "slow consumer: nothing was taken for too long"),
+    Due.IDLE_TIMEOUT: (CloseCode.IDLE_TIMEOUT, None, "no message for idle_seconds={limits.idle_seconds:g}"),
+    Due.PING_TIMEOUT: (CloseCode.PING_TIMEOUT, None, "no answer to a ping for pong_seconds={limits.pong_seconds:g}"),
+    Due.SLOW_CONSUMER: (
+        CloseCode.SLOW_CONSUMER,
+        None,
+        "slow consumer: nothing was taken for slow_consumer_seconds={limits.slow_consumer_seconds:g}",
+    ),
 }
-"""How a connection ends by each of its deadlines: close code, the `error` told before it, and the reason."""
+"""How a connection ends by each of its deadlines: close code, the `error` told before it, and a form for the reason."""
 
 _GRAVEST_FIRST: Final = (
     Due.AUTHENTICATION_TIMEOUT,
@@ -103,6 +107,13 @@ class ConnectionTimers:
             if now >= deadline:
                 return due
         return Due.NOTHING
+
+    def ending(self, due: Due) -> tuple[CloseCode, ErrorCode | None, str] | None:
+        """How a connection ends when this is due: close code, the `error` told before, and why; None: it does not."""
+        if due not in _ENDINGS:
+            return None
+        code, error_code, reason = _ENDINGS[due]
+        return code, error_code, reason.format(limits=self.limits)
 
     def next(self) -> float:
         """When to ask again."""

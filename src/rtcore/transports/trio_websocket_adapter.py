@@ -26,7 +26,7 @@ from rtcore.hub.session import Authenticator, Session
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.timeouts import Timer
 from rtcore.protocol.envelope import encode_error
-from rtcore.transports.connection_timers import ENDINGS, ConnectionTimers, Due
+from rtcore.transports.connection_timers import ConnectionTimers, Due
 from rtcore.values.identity import ANONYMOUS, Identity
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
@@ -280,8 +280,8 @@ class _TrioWebSocketAdapter(Subscriber):
         if self._closing is not None:
             return None
         due = self._timers.due(trio.current_time())
-        if due in ENDINGS:
-            code, error_code, reason = ENDINGS[due]
+        if (ending := self._timers.ending(due)) is not None:
+            code, error_code, reason = ending
             if due is Due.SLOW_CONSUMER:
                 self.counters.disconnected_slow += 1
             if error_code is not None:

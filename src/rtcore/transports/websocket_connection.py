@@ -16,14 +16,14 @@ from typing import Final
 import trio
 from attrs import asdict
 
-from rtcore.errors import ConnectionClosed, RequestError
+from rtcore.errors import ConnectionClosed, ErrorCode, RequestError
 from rtcore.hub.encoding import FrameEncoding
 from rtcore.hub.hub import Hub
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.timeouts import Timer
 from rtcore.protocol.connection_state import ConnectionState
 from rtcore.protocol.envelope import encode_error
-from rtcore.transports.connection_timers import ENDINGS, Due
+from rtcore.transports.connection_timers import Due
 from rtcore.transports.lifetime import UNOBSERVED, Lifetime
 from rtcore.transports.statistics import ConnectionStatistics
 from rtcore.transports.transport import Transport
@@ -297,14 +297,13 @@ class WebSocketConnection(WebSocketReceiver):
             self._state.queue_ping()
             self.timers.pinged = trio.current_time()
             self.flush()
-        elif due is not Due.NOTHING:
-            self._time_out(due)
+        elif (ending := self.timers.ending(due)) is not None:
+            self._time_out(due, *ending)
         return self.timers.next() if self._reading else self.timers.next_while_away(trio.current_time())
 
-    def _time_out(self, due: Due) -> None:
+    def _time_out(self, due: Due, code: CloseCode, error_code: ErrorCode | None, reason: str) -> None:
         if due is Due.SLOW_CONSUMER:
             self.counters.disconnected_slow += 1
-        code, error_code, reason = ENDINGS[due]
         logger.info("connection %s: closing with %d: %s", self._connection_id, code, reason)
         if error_code is not None:
             self.send_message(encode_error(RequestError(error_code, reason), timestamp=self._clock()))
