@@ -15,6 +15,7 @@ from collections.abc import Callable
 from rtcore._fast import IMPLEMENTATION
 from rtcore.protocol.header_grammar import HeadReader, parse_request_head
 from rtcore.server.admission import ConnectionPool
+from rtcore.server.ending import Ending
 from rtcore.server.incoming import Peer
 from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import Profile
@@ -58,6 +59,7 @@ def reception(pool: ConnectionPool) -> Reception:
         settings,
         profiles={"/ws": Profile(path="/ws", subprotocols=("rtcore.v1",))},
         pool=pool,
+        ending=Ending(),
         origins=OriginPolicy.of(settings),
         proxies=ProxyTrust(settings.trusted_proxies),
         authenticator=None,

@@ -49,6 +49,7 @@ async def main() -> None:
 
             first.drain()
             await lost.wait()
+            await first.wait_ended()  # until then its port is taken
             for number in range(4, 7):
                 hub.publish("orders", "order.placed", {"number": number})  # nobody is connected
 

@@ -62,6 +62,7 @@ async def test_connection_that_the_server_ends_is_resumed_without_loss() -> None
             assert (await events.receive()).data == 1
             server.drain()
             await until_away(client)
+            await server.wait_ended()
             hub.publish("tasks", "task.status", 2)
             async with serving(hub, port=port):
                 notice = await events.receive()
@@ -83,6 +84,7 @@ async def test_restarted_server_is_told_from_a_lost_connection() -> None:
         assert (await events.receive()).data == 1
         server.drain()
         await until_away(client)
+        await server.wait_ended()
         async with open_hub() as second, serving(second, port=server.port):
             notice = await events.receive()
             assert isinstance(notice, RecoveryNotice)

@@ -17,7 +17,7 @@ import trio.testing
 from attrs import define
 
 import rtcore
-from rtcore.errors import ConnectionClosed
+from rtcore.errors import ConnectionClosed, HandshakeRefused
 from rtcore.server.incoming import Incoming
 from rtcore.server.server import Server
 from rtcore.testing import (
@@ -342,14 +342,14 @@ async def test_close_frames_are_spread_and_name_a_time(autojump_clock: trio.test
 
 
 async def test_draining_server_takes_nobody_in(autojump_clock: trio.testing.MockClock) -> None:
-    """A connection that was accepted before and asks now is closed as the others are."""
+    """A connection that was accepted before and asks now is refused as those that come now are."""
     async with open_test_server(SETTINGS) as server:
         await deaf(server)
         late = TestClient(server.open_stream())
         await trio.testing.wait_all_tasks_blocked()
         server.server.drain()
         assert not server.server.started
-        with pytest.raises(ConnectionClosed, match="1012: service restart"):
+        with pytest.raises(HandshakeRefused, match="the server is ending"):
             await late.handshake()
 
 

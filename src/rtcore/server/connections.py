@@ -126,8 +126,7 @@ class Connections:
     async def _serve_http(self, incoming: Incoming, wanted: HttpRequest) -> None:
         peer = HttpPeer(client=incoming.client, server=incoming.server, secure=incoming.secure)
         try:
-            with self._drain.awaited():
-                await serve_http(self._app, incoming.stream, wanted.bytes_read, config=self._bridge, peer=peer)
+            await serve_http(self._app, incoming.stream, wanted.bytes_read, config=self._bridge, peer=peer)
         finally:
             await _close(incoming.stream)
 

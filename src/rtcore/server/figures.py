@@ -45,11 +45,14 @@ class ServerPort(Protocol):
 
     @property
     def started(self) -> bool:
-        """Whether the server accepts connections."""
+        """Whether new clients are welcome."""
 
     @property
     def draining(self) -> bool:
         """Whether it is on its way out."""
+
+    def retry_after(self) -> float:
+        """Seconds that a client is told to wait while it is."""
 
     def statistics(self) -> ServerFigures:
         """A snapshot."""

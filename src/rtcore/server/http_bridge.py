@@ -14,6 +14,7 @@ last: idle (`keep_alive_seconds`, the next request's head included), busy (`requ
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import suppress
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 from hypercorn.typing import ConnectionState
 from starlette.types import ASGIApp
 
+from rtcore.server.ending import Ending
 from rtcore.server.http_applications import ApplicationTasks
 from rtcore.server.http_errors import refusal_body
 from rtcore.server.http_protocol import BoundedH11Protocol
@@ -56,8 +58,8 @@ class BridgeConfig:
     """What all HTTP connections of a server share."""
 
     limits: Limits = field(factory=Limits)
-    draining: trio.Event = field(factory=trio.Event)
-    """Once set, every reply is its connection's last, and idle connections end."""
+    ending: Ending = field(factory=Ending)
+    """Waits for requests that are answered when it begins; from then on every reply is its connection's last."""
     open_connections: set[object] = field(factory=set, init=False)
     """The HTTP connections there are; bounded by `Limits.http_connections`."""
     _hypercorn: Config = field(init=False)
@@ -74,7 +76,7 @@ class BridgeConfig:
     def context(self) -> WorkerContext:
         """Hypercorn's view of the drain signal."""
         context = WorkerContext(None)
-        context.terminated = _DrainSignal(self.draining)
+        context.terminated = _DrainSignal(self.ending.requested)
         return context
 
     @property
@@ -108,16 +110,17 @@ async def serve_http(
     full = len(config.open_connections) >= config.limits.http_connections
     config.open_connections.add(connection)
     try:
-        await (_refuse(stream) if full else connection.run(head))
+        await (_refuse(stream, config.ending.retry_after()) if full else connection.run(head))
     finally:
         config.open_connections.discard(connection)
+        config.ending.release(connection)
         await trio.aclose_forcefully(stream)
 
 
-async def _refuse(stream: trio.abc.Stream) -> None:
+async def _refuse(stream: trio.abc.Stream, retry_after: float) -> None:
     body = refusal_body(503)
     head = (
-        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+        f"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: {math.ceil(retry_after)}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with trio.move_on_after(_REFUSAL_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -134,19 +137,15 @@ class _Connection:
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
     _reading: trio.CancelScope = field(factory=trio.CancelScope)
     _send_lock: trio.Lock = field(factory=trio.Lock)
-    _idle: bool = False
     _ending: bool = False
     _protocol: BoundedH11Protocol = field(init=False)
 
     async def run(self, head: bytes) -> None:
         self._allow(self.config.limits.request_seconds)
         with self._scope:
-            async with trio.open_nursery() as watchers:
-                watchers.start_soon(self._end_when_draining)
-                async with trio.open_nursery() as applications:
-                    self._protocol = self._open_protocol(applications)
-                    await self._read(head)
-                watchers.cancel_scope.cancel()
+            async with trio.open_nursery() as applications:
+                self._protocol = self._open_protocol(applications)
+                await self._read(head)
             with trio.move_on_after(self.config.limits.close_seconds):
                 await self._close()
 
@@ -200,9 +199,15 @@ class _Connection:
         elif isinstance(event, Closed):
             await self._end()
         elif isinstance(event, Updated):
-            self._idle = event.idle
-            limits = self.config.limits
-            self._allow(limits.keep_alive_seconds if event.idle else limits.request_seconds)
+            self._become(idle=event.idle)
+
+    def _become(self, *, idle: bool) -> None:
+        limits, ending = self.config.limits, self.config.ending
+        self._allow(limits.keep_alive_seconds if idle else limits.request_seconds)
+        if idle:
+            ending.release(self)
+        elif not ending.requested.is_set():  # what comes later is answered too, but not waited for
+            ending.hold(self)
 
     async def _write(self, data: bytes) -> None:
         try:
@@ -228,11 +233,6 @@ class _Connection:
                 await trio.lowlevel.checkpoint()
         elif not self._protocol.owes_input:
             self._reading.cancel()  # TLS cannot close one side alone, and nothing is left to wait for
-
-    async def _end_when_draining(self) -> None:
-        await self.config.draining.wait()
-        if self._idle:
-            await self._end()
 
     async def _close(self) -> None:
         with suppress(trio.BrokenResourceError):  # The peer went first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from enum import Enum
+from typing import Final
 from urllib.parse import quote
 
 from attrs import frozen
@@ -19,6 +20,8 @@ from rtcore.values.identity import Identity
 __all__ = ["Audience", "Handler", "RouteRule", "client_name", "guard", "require_role"]
 
 Handler = Callable[[HttpContext, Request, Identity], Awaitable[Response]]
+
+_READING: Final = ("GET", "HEAD")
 
 
 class Audience(Enum):
@@ -64,6 +67,10 @@ def guard(context: HttpContext, audience: Audience, handler: Handler) -> Callabl
         identity = _identify(context, request, audience)
         if audience is Audience.ADMIN and "admin" not in identity.roles:
             raise RequestError(ErrorCode.DENIED, "the role admin is needed")
+        if context.server.draining and request.method not in _READING:
+            # What it changed would be gone in a moment, or its reply be cut: it belongs to what takes over.
+            wait = context.server.retry_after()
+            raise RequestError(ErrorCode.UNAVAILABLE, "the server is ending", retry_after=wait)
         return await handler(context, request, identity)
 
     return endpoint

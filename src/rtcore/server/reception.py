@@ -11,18 +11,20 @@ is read to its end for a moment, since a socket closed with bytes unread takes i
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Final
 
 import trio
 from attrs import define, field, frozen
 
-from rtcore.errors import AuthenticationError, HandshakeRefused
+from rtcore.errors import AuthenticationError, ErrorCode, HandshakeRefused
 from rtcore.protocol.compression import CompressionLevel, CompressionSettings
 from rtcore.protocol.handshake import Accepted, accept_handshake, refusal_response, wants_websocket
 from rtcore.protocol.header_grammar import HeadReader, RequestHead, parse_request_head
 from rtcore.server.admission import ConnectionPool
 from rtcore.server.authentication import Authenticator, bearer_token
+from rtcore.server.ending import Ending
 from rtcore.server.incoming import Incoming, Peer
 from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import Profile
@@ -68,6 +70,7 @@ class Reception:
         settings: Limits and compression.
         profiles: Endpoints by path.
         pool: Room for connections.
+        ending: Once it has begun, there is room for nobody.
         origins: Which pages may connect.
         proxies: Whose word on a client's address is taken.
         authenticator: Verifies tokens; None: nobody needs one.
@@ -80,6 +83,7 @@ class Reception:
         *,
         profiles: Mapping[str, Profile],
         pool: ConnectionPool,
+        ending: Ending,
         origins: OriginPolicy,
         proxies: ProxyTrust,
         authenticator: Authenticator | None,
@@ -88,6 +92,7 @@ class Reception:
         self._settings = settings
         self._profiles = profiles
         self._pool = pool
+        self._ending = ending
         self._origins = origins
         self._proxies = proxies
         self._authenticator = authenticator
@@ -135,10 +140,18 @@ class Reception:
         self._origins.check(head.get("origin"), head.get("host"), secure=secure)
         identity = self._identify(head, profile)
         address = self._proxies.client_address(peer, head)
+        self._check_open()
         self._pool.admit(address, profile.path)  # last of all, since from here on there is something to give back
         return Upgrade(
             profile=profile, accepted=accepted, identity=identity, address=address, early=rest
         )
+
+    def _check_open(self) -> None:
+        if self._ending.requested.is_set():
+            # Whole seconds, since the header has no others (RFC 9110, section 10.2.3).
+            wait = math.ceil(self._ending.retry_after())
+            headers = (("Retry-After", str(wait)),)
+            raise HandshakeRefused(503, "the server is ending", headers=headers, code=ErrorCode.UNAVAILABLE)
 
     def _identify(self, head: RequestHead, profile: Profile) -> Identity | None:
         if self._authenticator is None:

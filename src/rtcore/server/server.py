@@ -3,8 +3,8 @@ The server: listeners, connections, and their end in the right order.
 
     Server.run
       socket driver           reads and writes plain sockets    ends when the last connection has
-        connections nursery   every connection's task           ends with the drain's deadline
-          listeners nursery   accept loops                      ends first
+        connections nursery   every connection's task           ends with the drain
+          listeners nursery   accept loops                      ends just before: a drain still answers who comes
 
 The hub's own tasks (broadcaster, timeout watcher) and the features live outside and end last.
 """
@@ -118,6 +118,7 @@ class Server:
             settings,
             profiles=profiles,
             pool=self.pool,
+            ending=self._drain.ending,
             origins=origins,
             proxies=proxies,
             authenticator=self.authenticator,
@@ -149,9 +150,10 @@ class Server:
             presence=Presence(hub, hooks or ConnectionHooks()),
             drain=self._drain,
             app=app,
-            bridge=BridgeConfig(limits=settings.limits, draining=self._drain.requested),
+            bridge=BridgeConfig(limits=settings.limits, ending=self._drain.ending),
         )
         self._arrivals: Arrivals | None = None
+        self._ended = trio.Event()
 
     def _profiles(self, endpoints: Mapping[str, EndpointHandler | MessageHandler]) -> Iterable[Profile]:
         converser = Converser(
@@ -184,13 +186,17 @@ class Server:
 
     @property
     def started(self) -> bool:
-        """Whether it accepts connections."""
+        """Whether new clients are welcome."""
         return self._connections.nursery is not None and not self.draining
 
     @property
     def draining(self) -> bool:
         """Whether it is on its way out."""
-        return self._drain.requested.is_set()
+        return self._drain.ending.requested.is_set()
+
+    def retry_after(self) -> float:
+        """Seconds that a client is told to wait, now that the server is on its way out."""
+        return self._drain.ending.retry_after()
 
     def statistics(self) -> ServerFigures:
         """A snapshot of connections and traffic."""
@@ -229,13 +235,16 @@ class Server:
             ServerError: If it cannot listen.
         """
         settings = self.settings
-        listeners = await open_listeners(settings.host, settings.port, settings.listen_backlog) if listen else []
-        with counted_in(self.hub, self.pool, self.traffic, self.ledger):
-            async with self._open_arrivals(), trio.open_nursery() as connections:
-                self._connections.nursery = connections
-                self.addresses = tuple(_address(listener) for listener in listeners)
-                await self._serve(listeners, connections, task_status)
-                connections.cancel_scope.cancel()
+        try:
+            listeners = await open_listeners(settings.host, settings.port, settings.listen_backlog) if listen else []
+            with counted_in(self.hub, self.pool, self.traffic, self.ledger):
+                async with self._open_arrivals(), trio.open_nursery() as connections:
+                    self._connections.nursery = connections
+                    self.addresses = tuple(_address(listener) for listener in listeners)
+                    await self._serve(listeners, connections, task_status)
+                    connections.cancel_scope.cancel()
+        finally:
+            self._ended.set()
 
     async def _serve(
         self,
@@ -243,16 +252,16 @@ class Server:
         connections: trio.Nursery,
         task_status: trio.TaskStatus[Server],
     ) -> None:
-        """Accept until it is to end, then say good-bye to those that are there."""
+        """Serve until it is to end, then say good-bye to those that are there, and to those who still come."""
         async with trio.open_nursery() as accepting:
             for listener in listeners:
                 accepting.start_soon(accept_connections, listener, self._accepted)
             if self.settings.demo:
                 await connections.start(run_demo, self.hub)
             task_status.started(self)
-            await self._drain.requested.wait()
+            await self._drain.ending.requested.wait()
+            await self._drain.finish()
             accepting.cancel_scope.cancel()
-        await self._drain.finish()
 
     @asynccontextmanager
     async def _open_arrivals(self) -> AsyncGenerator[None]:
@@ -275,8 +284,20 @@ class Server:
                 self._arrivals.close()
 
     def drain(self) -> None:
-        """Accept nothing more, close every connection with 1012 spread over time, and then end; idempotent."""
+        """
+        Let nobody new in, close every connection with 1012 spread over time, and then end; idempotent.
+
+        Who comes meanwhile is answered, handshakes and changes over HTTP with 503, and does not make it longer.
+        """
         self._drain.start()
+
+    async def wait_ended(self) -> None:
+        """
+        Wait until `run` is over: nobody is connected any more, and another server may listen on the port.
+
+        A checkpoint; any number of tasks may wait, and cancelling one changes nothing.
+        """
+        await self._ended.wait()
 
     def reload(self) -> None:
         """

@@ -231,7 +231,7 @@ class Settings:
     heartbeat_seconds: float = field(default=30.0, validator=number(over=True))
     """How often a client is asked to send a heartbeat; told in `welcome`."""
     retry_after_seconds: float = field(default=5.0, validator=number())
-    """What a client that finds no room is told to wait, at least."""
+    """What a client is told to wait, at least, that finds no room or a server that stops."""
     drain_jitter_seconds: float = field(default=5.0, validator=number())
     """Longest time over which a server that stops spreads its close frames, so that not all clients come back at once.
 

@@ -41,6 +41,9 @@ class Surroundings:
     violations: list[tuple[str, str]] = field(factory=list)
     now: float = 1_750_000_000.0
 
+    def retry_after(self) -> float:
+        return 2.5
+
     def statistics(self) -> ServerFigures:
         return ServerFigures(
             started_at=self.now - 60, connections=3, connections_total=7, connections_maximum=1000, refused={"full": 2}

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_one_way_pair, memory_stream_pair
 
+from rtcore.server.ending import Ending
 from rtcore.server.http_bridge import BridgeConfig, serve_http
 from rtcore.values.limits import Limits
 
@@ -118,11 +119,17 @@ async def test_a_client_that_does_not_read_its_reply_is_cut(application: Any, au
     del receive_side
 
 
-async def test_a_drain_ends_idle_connections_at_once(served: Any) -> None:
+async def test_a_drain_answers_on_an_idle_connection_and_does_not_wait_for_it(served: Any) -> None:
+    """A load balancer asks again and again over one connection: the answer that it should send nobody is one, too."""
     config = BridgeConfig()
     async with served(GET, config) as client:
         await client.reply()
-        config.draining.set()
+        config.ending.begin()
+        await config.ending.wait_released()
+        await client.send(GET)
+        await config.ending.wait_released()
+        status, headers, _ = await client.reply()
+        assert (status, headers["connection"]) == (200, "close")
         assert await client.at_end()
 
 
@@ -130,12 +137,14 @@ async def test_a_drain_lets_a_running_request_finish_and_says_that_it_is_the_las
     config = BridgeConfig()
     async with served(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\na", config) as client:
         await trio.testing.wait_all_tasks_blocked()
-        config.draining.set()
+        config.ending.begin()
         await trio.testing.wait_all_tasks_blocked()
+        assert len(config.ending) == 1
         await client.send(b"b")
         status, headers, _ = await client.reply()
         assert (status, headers["connection"]) == (200, "close")
         assert await client.at_end()
+    await config.ending.wait_released()
 
 
 async def test_cancelling_cuts_the_connection_and_leaves_no_task(application: Any) -> None:
@@ -211,12 +220,12 @@ async def test_an_application_that_reads_on_after_its_reply_is_told_that_it_is_o
 
 async def test_one_connection_too_many_is_told_so_and_the_others_notice_nothing(served: Any) -> None:
     """One bad client harms only itself."""
-    config = BridgeConfig(limits=Limits(http_connections=1))
+    config = BridgeConfig(limits=Limits(http_connections=1), ending=Ending(7))
     async with served(GET, config) as first:
         assert (await first.reply())[0] == 200
         async with served(GET, config) as second:
             status, headers, body = await second.reply()
-            assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+            assert (status, headers["retry-after"], headers["connection"]) == (503, "7", "close")
             assert orjson.loads(body)["error"]["transient"] is True
             assert await second.at_end()
         await first.send(GET)
