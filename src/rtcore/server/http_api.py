@@ -121,9 +121,11 @@ def build_app(
         proxies=proxies or ProxyTrust(),
         clock=clock,
     )
+    routes = _routes(context, version, rest)
+    methods = {method for route in routes for method in route.methods or ()}
     app = Starlette(
-        routes=_routes(context, version, rest),
-        middleware=[Middleware(OriginMiddleware, origins=origins, proxies=context.proxies)],
+        routes=routes,
+        middleware=[Middleware(OriginMiddleware, origins=origins, proxies=context.proxies, methods=methods)],
         exception_handlers={
             RequestError: answer_request_error,
             HubClosed: answer_hub_closed,

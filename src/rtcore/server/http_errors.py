@@ -15,6 +15,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.protocol.json_codec import json_dumps
@@ -120,12 +121,17 @@ async def answer_hub_closed(request: Request, error: Exception) -> Response:
 async def answer_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's handler for what its router raises: 404, and 405 with its Allow header."""
     assert isinstance(error, HTTPException)
+    # Starlette names the methods of one route, but a path may have a route for each of its methods.
+    headers = {"allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
     return Response(
-        refusal_body(error.status_code),
-        status_code=error.status_code,
-        headers=error.headers,
-        media_type="application/json",
+        refusal_body(error.status_code), status_code=error.status_code, headers=headers, media_type="application/json"
     )
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes at the request's path."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in route.methods})
 
 
 async def answer_unexpected_error(request: Request, error: Exception) -> Response:

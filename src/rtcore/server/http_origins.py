@@ -10,6 +10,7 @@ Source: WHATWG Fetch, section 3.2 (HTTP CORS protocol).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -24,11 +25,8 @@ from rtcore.server.proxies import ProxyTrust
 
 __all__ = ["OriginMiddleware"]
 
-_PREFLIGHT: Final = {
-    "access-control-allow-methods": "GET, HEAD, POST",
-    "access-control-allow-headers": "authorization, content-type, idempotency-key",
-    "access-control-max-age": "600",
-}
+_HEADERS: Final = "authorization, content-type, idempotency-key"
+_REMEMBERED_SECONDS: Final = 600
 _PROBES: Final = ("/healthz", "/readyz")
 """They tell nobody anything, and load balancers ask by whatever name they like."""
 
@@ -36,12 +34,27 @@ _EXPOSED: Final = "allow, idempotent-replayed, retry-after, www-authenticate"
 
 
 class OriginMiddleware:
-    """Refuses requests of pages that are not allowed, and answers the questions that browsers ask for the others."""
+    """
+    Refuses requests of pages that are not allowed, and answers the questions that browsers ask for the others.
 
-    def __init__(self, app: ASGIApp, *, origins: OriginPort | None, proxies: ProxyTrust) -> None:
+    Args:
+        app: Answers the requests of pages that are allowed, and of whoever is none.
+        origins: Which pages may ask; None: none.
+        proxies: Whose word on a client's address is taken.
+        methods: Those that there are at any path; the path itself tells which of them it knows.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, origins: OriginPort | None, proxies: ProxyTrust, methods: Collection[str]
+    ) -> None:
         self._app = app
         self._origins = origins
         self._proxies = proxies
+        self._preflight = {
+            "access-control-allow-methods": ", ".join(sorted(methods)),
+            "access-control-allow-headers": _HEADERS,
+            "access-control-max-age": str(_REMEMBERED_SECONDS),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -68,7 +81,7 @@ class OriginMiddleware:
             await send(message)
 
         if scope["method"] == "OPTIONS" and "access-control-request-method" in connection.headers:
-            await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send_with_headers)
+            await Response(status_code=204, headers=self._preflight)(scope, receive, send_with_headers)
         else:
             await self._app(scope, receive, send_with_headers)
 

@@ -91,6 +91,25 @@ async def test_another_method_is_405_and_names_those_allowed(open_api: Any, rule
             assert allowed == ({"GET", "HEAD"} if rule.method == "GET" else {"POST"})
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/dashboard/alerts", "GET, HEAD, POST"),
+        ("/api/v1/dashboard/alerts/a1", "DELETE"),
+        ("/api/v1/publish", "POST"),
+        ("/healthz", "GET, HEAD"),
+    ],
+)
+async def test_every_method_of_a_path_is_named_whatever_the_number_of_its_routes(
+    open_api: Any, path: str, allowed: str
+) -> None:
+    """A path may have a route for each of its methods. Source: RFC 9110, section 10.2.1."""
+    async with open_api() as api:
+        for method in ("PUT", "OPTIONS"):
+            response = await api.client.request(method, path)
+            assert (response.status_code, response.headers["allow"]) == (405, allowed)
+
+
 @pytest.mark.parametrize("path", ["/healthz", STATS, "/metrics", "/openapi.json", "/api/v1/channels/tasks/history"])
 async def test_head_is_answered_as_get_without_the_body(open_api: Any, path: str) -> None:
     async with open_api() as api:
@@ -281,10 +300,22 @@ async def test_a_browser_that_asks_first_is_told_what_it_may_send(open_api: Any)
         response = await api.client.options("/api/v1/publish", headers=question)
         assert response.status_code == 204
         assert response.headers["access-control-allow-origin"] == PAGE
-        assert "POST" in response.headers["access-control-allow-methods"]
-        assert "idempotency-key" in response.headers["access-control-allow-headers"]
+        assert response.headers["access-control-allow-methods"] == "DELETE, GET, HEAD, POST"
+        assert response.headers["access-control-allow-headers"] == "authorization, content-type, idempotency-key"
         foreign = await api.client.options("/api/v1/publish", headers=question | {"Origin": "https://evil.example"})
         assert foreign.status_code == 403
+
+
+async def test_a_listed_page_removes_an_alert_rule_as_a_browser_does(open_api: Any) -> None:
+    """A browser sends nothing but GET, HEAD and POST of a page of another origin unless the server names the method."""
+    async with open_api(origins=OriginPolicy([PAGE], authentication=True)) as api:
+        path = "/api/v1/dashboard/alerts/a1"
+        question = {"Origin": PAGE, "Access-Control-Request-Method": "DELETE"}
+        told = await api.client.options(path, headers=question)
+        assert "DELETE" in told.headers["access-control-allow-methods"].split(", ")
+        answer = await api.client.delete(path, headers={"Origin": PAGE})
+        assert answer.status_code == 403  # the role is missing: the page is not what is refused
+        assert answer.json()["error"]["field"] is None
 
 
 async def test_a_rebound_name_reads_nothing_where_nobody_needs_a_token(open_api: Any) -> None:
