@@ -44,16 +44,40 @@ async def test_a_timer_that_fails_keeps_the_others_running(
     hub.publish("c", "t", 1)
 
 
-async def test_a_scheduled_reply_that_json_cannot_carry_is_an_error_of_its_client(
-    talk: Any, autojump_clock: Any, nursery: Any
+async def test_a_scheduled_reply_that_json_cannot_carry_is_a_fault_of_ours(
+    talk: Any, autojump_clock: Any, nursery: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     rule = CommandRule(value=Nothing, handler=lambda context, command: Reply("tick", {"v": math.nan}))
     client = talk(dialect=Dialect(schedules={"tick": 1.0}, commands={"tick": rule}))
     await nursery.start(client.hub.run)
     client.session.start()
     await trio.sleep(1.5)
-    assert [message["type"] for message in client.received()][-1] == "error"
+    assert client.received()[-1]["data"]["code"] == "server.internal"
+    assert "NaN or Infinity at $.data.v" in caplog.text
     client.hub.publish("c", "t", 1)
+
+
+@pytest.mark.parametrize("when", ["at once", "awaited", "later"])
+@pytest.mark.parametrize("bad", [math.nan, "\ud800", {1}], ids=["nan", "surrogate", "set"])
+async def test_a_reply_that_json_cannot_carry_is_a_fault_of_ours(
+    talk: Any, caplog: pytest.LogCaptureFixture, when: str, bad: object
+) -> None:
+    """The client asked for nothing wrong, and could mend nothing; the log says what is to be mended."""
+    reply = Reply("tick", {"v": bad})
+
+    async def wait() -> Reply:
+        return reply
+
+    def handler(context: Any, command: Nothing) -> Any:
+        if when == "later":
+            return context.answer(reply)
+        return reply if when == "at once" else wait()
+
+    client = talk(dialect=Dialect(commands={"tick": CommandRule(value=Nothing, handler=handler)}))
+    error = await client.refused("tick", {}, id=7)
+    assert (error["code"], error["message"], error["field"]) == ("server.internal", "internal error", None)
+    assert "not representable in JSON" in caplog.text
+    assert (await client.say("heartbeat"))[0]["type"] == "heartbeat"
 
 
 async def test_a_preparation_that_fails_is_told_to_its_client(talk: Any, autojump_clock: Any, nursery: Any) -> None:

@@ -172,9 +172,7 @@ class Session:
             "heartbeat_seconds": self._heartbeat_seconds,
             "limits": json_fragment(_limits_told(self._limits)),
         }
-        greeting = self._dialect.greet(
-            Greeting(self._connection.connection_id, self.identity, data)
-        )
+        greeting = self._dialect.greet(Greeting(self._connection.connection_id, self.identity, data))
         if greeting is not None:
             self._send(greeting)
         if self.identity is not None:
@@ -269,10 +267,12 @@ class Session:
 
     def answer(self, outcome: Reply | Exception, identifier: RequestId | None) -> None:
         """Answer a command whose handler said that the answer would come later; see `CommandContext.answer`."""
-        if isinstance(outcome, Reply):
+        try:
+            if not isinstance(outcome, Reply):
+                raise outcome
             self._reply(outcome, identifier)
-        else:
-            self._refuse(self._told(outcome), identifier)
+        except Exception as error:  # as above
+            self._refuse(self._told(error), identifier)
 
     def _reply(self, reply: Reply, identifier: RequestId | None) -> None:
         if reply.unasked or identifier is not None:

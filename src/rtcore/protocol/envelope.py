@@ -16,7 +16,7 @@ from attrs import evolve
 
 from rtcore._fast import encode_event_text, encode_message, format_timestamp
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.protocol.json_codec import json_dumps, json_fragment, json_loads
+from rtcore.protocol.json_codec import json_answer, json_dumps, json_fragment, json_loads
 from rtcore.values.events import Event, Json, Lane
 from rtcore.values.hot import value
 from rtcore.values.limits import Limits
@@ -141,14 +141,14 @@ def encode_reply(
         timestamp: Unix seconds.
 
     Raises:
-        RequestError: If JSON cannot carry the data.
+        LocalProtocolError: If JSON cannot carry the data.
     """
     message: dict[str, object] = {"type": type}
     if id is not None:
         message["id"] = id
     message["data"] = data
     message["timestamp"] = format_timestamp(timestamp)
-    return json_dumps(message)
+    return json_answer(message)
 
 
 def encode_error(error: RequestError, *, id: RequestId | None = None, timestamp: float) -> bytes:

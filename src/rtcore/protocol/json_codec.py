@@ -19,10 +19,10 @@ from typing import Any, cast
 import orjson
 
 from rtcore._fast import holds_null, json_depth_exceeds
-from rtcore.errors import ErrorCode, RequestError
+from rtcore.errors import ErrorCode, LocalProtocolError, RequestError
 from rtcore.values.events import Json
 
-__all__ = ["json_depth_exceeds", "json_dumps", "json_fragment", "json_loads"]
+__all__ = ["json_answer", "json_depth_exceeds", "json_dumps", "json_fragment", "json_loads"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _PATH_LENGTH = 255  # of the path named in an error; keys in the data may be of any length
@@ -76,6 +76,19 @@ def json_dumps(value: object, *, field: str | None = None, path: str = "$") -> b
             problem = f"not representable in JSON: NaN or Infinity at {path}{part[:_PATH_LENGTH]}"
             raise RequestError(ErrorCode.MALFORMED, problem, field=field)
     return text
+
+
+def json_answer(value: object) -> bytes:
+    """
+    As `json_dumps`, for what the server itself says: whoever asked is not to blame where JSON cannot carry it.
+
+    Raises:
+        LocalProtocolError: If JSON cannot carry it.
+    """
+    try:
+        return json_dumps(value)
+    except RequestError as error:
+        raise LocalProtocolError(f"an answer is {error.message}") from error
 
 
 def _not_finite(value: Any) -> Iterator[str]:  # Any: whatever orjson has just accepted

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from rtcore.errors import ErrorCode, HubClosed, RequestError
-from rtcore.protocol.json_codec import json_dumps
+from rtcore.protocol.json_codec import json_answer
 
 __all__ = [
     "HTTP_STATUS",
@@ -82,8 +82,8 @@ class JSONResponse(Response):
     media_type = "application/json"
 
     def render(self, content: object) -> bytes:
-        """The content as UTF-8 JSON."""
-        return json_dumps(content)
+        """The content as UTF-8 JSON; `LocalProtocolError`, which is answered 500, if it cannot carry it."""
+        return json_answer(content)
 
 
 def error_response(error: RequestError, *, status: int | None = None) -> Response:
@@ -103,7 +103,7 @@ def error_response(error: RequestError, *, status: int | None = None) -> Respons
 def refusal_body(status: int) -> bytes:
     """The JSON body for a request that was refused by its head alone."""
     code, message = _REFUSALS.get(status, (ErrorCode.MALFORMED, HTTPStatus(status).phrase))
-    return json_dumps(_document(RequestError(code, message)))
+    return json_answer(_document(RequestError(code, message)))
 
 
 async def answer_request_error(request: Request, error: Exception) -> Response:

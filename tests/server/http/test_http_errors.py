@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import orjson
 import pytest
+import trio
+from starlette.requests import Request
+from starlette.responses import Response
+from trio.testing import memory_stream_pair
 
 from rtcore.errors import AuthenticationError, ErrorCode, RequestError
 from rtcore.protocol.json_codec import json_loads
-from rtcore.server.http_errors import HTTP_STATUS, error_response, refusal_body
+from rtcore.server.http_bridge import BridgeConfig, serve_http
+from rtcore.server.http_context import HttpContext
+from rtcore.server.http_errors import HTTP_STATUS, JSONResponse, error_response, refusal_body
+from rtcore.server.http_guard import Audience, RouteRule
+from rtcore.server.rest.rest_module import RestModule
+from rtcore.values.identity import Identity
 
 
 def test_every_code_has_a_status() -> None:
@@ -43,3 +56,25 @@ def test_a_refusal_by_status_alone_has_the_shape_too(status: int) -> None:
     document = json_loads(refusal_body(status), 3)
     assert isinstance(document, dict)
     assert set(document["error"]) == {"code", "message", "transient", "retry_after", "field"}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [math.nan, "\ud800", {1}], ids=["nan", "surrogate", "set"])
+async def test_a_document_that_json_cannot_carry_is_a_fault_of_ours(
+    open_api: Any, http_client: Any, caplog: pytest.LogCaptureFixture, bad: object
+) -> None:
+    """Whoever asked for nothing wrong is not told that the request is malformed; the log says what is to be mended."""
+
+    async def broken(context: HttpContext, request: Request, identity: Identity) -> Response:
+        return JSONResponse({"v": bad})
+
+    rule = RouteRule("GET", "/broken", Audience.EVERYONE, broken)
+    module = RestModule(rules=(rule,), paths=lambda writer, limits: {}, schemas=lambda limits: {})
+    near, far = memory_stream_pair()
+    async with open_api(rest=[module]) as api, trio.open_nursery() as nursery:
+        request = b"GET /broken HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        nursery.start_soon(lambda: serve_http(api.app, far, request, config=BridgeConfig()))
+        status, _, body = await http_client(near).reply()
+        assert status == 500
+        assert orjson.loads(body)["error"]["code"] == "server.internal"
+        await near.aclose()
+    assert "not representable in JSON" in caplog.text
