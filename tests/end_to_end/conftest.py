@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
 
 import rtcore
-from rtcore.testing import TestClient, TestServer, open_test_server
+from rtcore.testing import TestClient, TestServer
+from tests.driver_server import OpenServer
 
 
 @asynccontextmanager
-async def beside(settings: rtcore.Settings, *, token: str | None = None) -> AsyncIterator[TestServer]:
+async def beside(
+    open_server: OpenServer, settings: rtcore.Settings, *, token: str | None = None
+) -> AsyncIterator[TestServer]:
     """A server with a client that gets its event and its answer at once: before, every second meanwhile, and after."""
-    async with open_test_server(settings) as server:
+    async with open_server(settings) as server:
         good = await server.connect(token=token, address="192.0.2.99")
         await good.request("subscribe", {"channels": ["tasks"]})
         done = trio.Event()
@@ -41,6 +45,6 @@ async def check(server: TestServer, good: TestClient) -> None:
 
 
 @pytest.fixture
-def beside_a_good_client() -> Callable[..., AbstractAsyncContextManager[TestServer]]:
-    """Opens a server whose good client notices nothing of what a test does; see `beside`."""
-    return beside
+def beside_a_good_client(open_server: OpenServer) -> Callable[..., AbstractAsyncContextManager[TestServer]]:
+    """Opens a server of each kind whose good client notices nothing of what a test does; see `beside`."""
+    return partial(beside, open_server)

@@ -19,8 +19,9 @@ from attrs import define, field
 import rtcore
 from rtcore.errors import ConnectionClosed, HandshakeRefused
 from rtcore.server.server import Server
-from rtcore.testing import TestClient, TestServer, open_test_hub, open_test_server
+from rtcore.testing import TestClient, TestServer, open_test_hub
 from rtcore.transports.websocket_connection import WebSocketConnection
+from tests.driver_server import KEPT_BYTES, OpenServer, ServerKind
 
 LIMITS = rtcore.Limits(connections=3, drain_seconds=5, close_seconds=2, slow_consumer_seconds=5)
 SETTINGS = rtcore.Settings(limits=LIMITS)
@@ -52,7 +53,7 @@ class Witness:
 
 
 @asynccontextmanager
-async def witnessed(**more: Any) -> AsyncIterator[tuple[TestServer, Witness]]:
+async def witnessed(kind: ServerKind, **more: Any) -> AsyncIterator[tuple[TestServer, Witness]]:
     """A server that ends with the block; the witness still hears what is said at the end."""
     witness = Witness()
     hooks = rtcore.ConnectionHooks(connected=witness.connected, disconnected=witness.disconnected)
@@ -69,7 +70,7 @@ async def witnessed(**more: Any) -> AsyncIterator[tuple[TestServer, Witness]]:
         listeners.start_soon(listen, subscribed)
         await subscribed.wait()
         async with trio.open_nursery() as nursery:
-            server = TestServer(Server(hub, SETTINGS, hooks=hooks, **more))
+            server = kind(Server(hub, SETTINGS, hooks=hooks, **more))
             await nursery.start(server.run)
             yield server, witness
             await server.hang_up()
@@ -84,10 +85,18 @@ async def say_goodbye(server: TestServer) -> None:
 
 async def vanish(server: TestServer) -> None:
     await (await server.connect()).aclose()
+    await be_missed(server)
 
 
 async def be_cut(server: TestServer) -> None:
     (await server.connect()).stream.cut()  # type: ignore[attr-defined]  # a CloggedStream
+    await be_missed(server)
+
+
+async def be_missed(server: TestServer) -> None:
+    """At once: no ping has to go unanswered first."""
+    await trio.testing.wait_all_tasks_blocked()
+    assert server.server.pool.statistics().active == 0
 
 
 async def half_close(server: TestServer) -> None:
@@ -112,7 +121,7 @@ async def be_slow(server: TestServer) -> None:
     client = await server.connect()
     await client.request("subscribe", {"channels": ["tasks"]})
     client.stream.clog()  # type: ignore[attr-defined]  # a CloggedStream
-    server.hub.publish("tasks", "x", {})
+    server.hub.publish("tasks", "x", "x" * KEPT_BYTES)
     await trio.sleep(20)
 
 
@@ -177,16 +186,18 @@ LIVES: list[Callable[[TestServer], Awaitable[None]]] = [
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.__name__)
 async def test_each_end_is_told_once(
-    autojump_clock: trio.testing.MockClock, life: Callable[[TestServer], Awaitable[None]]
+    autojump_clock: trio.testing.MockClock, server_kind: ServerKind, life: Callable[[TestServer], Awaitable[None]]
 ) -> None:
-    async with witnessed(endpoints=ENDPOINTS) as (server, witness):
+    async with witnessed(server_kind, endpoints=ENDPOINTS) as (server, witness):
         await life(server)
     witness.check(1)
 
 
-async def test_handshakes_that_come_to_nothing_are_not_told(autojump_clock: trio.testing.MockClock) -> None:
+async def test_handshakes_that_come_to_nothing_are_not_told(
+    autojump_clock: trio.testing.MockClock, server_kind: ServerKind
+) -> None:
     """Refused, too slow, gone in the middle, or no WebSocket at all; and there is no room for the fourth."""
-    async with witnessed() as (server, witness):
+    async with witnessed(server_kind) as (server, witness):
         with pytest.raises(HandshakeRefused):
             await server.connect("/nowhere")
         with pytest.raises(HandshakeRefused):
@@ -204,14 +215,16 @@ async def test_handshakes_that_come_to_nothing_are_not_told(autojump_clock: trio
     witness.check(3)
 
 
-async def test_thousand_lives_are_told_a_thousand_times(autojump_clock: trio.testing.MockClock) -> None:
+async def test_thousand_lives_are_told_a_thousand_times(
+    autojump_clock: trio.testing.MockClock, server_kind: ServerKind
+) -> None:
     """They end in the middle of whatever they are at: after each number of bytes of the handshake and beyond."""
     request = (
         b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: YSB0ZXN0J3Mgb3duIGtleQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     upgraded = 0
-    async with witnessed() as (server, witness):
+    async with witnessed(server_kind) as (server, witness):
         for number in range(1000):
             stream = server.open_stream()
             sent = (request + bytes(20))[: number % (len(request) + 20)]
@@ -227,15 +240,17 @@ async def test_thousand_lives_are_told_a_thousand_times(autojump_clock: trio.tes
     witness.check(upgraded)
 
 
-async def test_cancelled_in_its_handshake_nobody_was_there(autojump_clock: trio.testing.MockClock) -> None:
-    async with witnessed() as (server, witness):
+async def test_cancelled_in_its_handshake_nobody_was_there(
+    autojump_clock: trio.testing.MockClock, server_kind: ServerKind
+) -> None:
+    async with witnessed(server_kind) as (server, witness):
         await server.open_stream().send_all(b"GET /ws HTTP/1.1\r\nHost: loc")
         await trio.testing.wait_all_tasks_blocked()
     witness.check(0)
 
 
 async def test_hook_that_fails_ends_only_its_connection(
-    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With 1011, a line in the log, and no `disconnected` for one that was never there."""
     went: list[str] = []
@@ -245,7 +260,7 @@ async def test_hook_that_fails_ends_only_its_connection(
             raise RuntimeError("on purpose")
 
     hooks = rtcore.ConnectionHooks(connected=refuse_anonymous, disconnected=lambda info: went.append(info.address))
-    async with open_test_server(hooks=hooks) as server:
+    async with open_server(hooks=hooks) as server:
         good = await server.connect()
         with pytest.raises(ConnectionClosed, match="1011"):
             await server.connect(address="192.0.2.66")
@@ -258,13 +273,13 @@ async def test_hook_that_fails_ends_only_its_connection(
         assert server.server.pool.statistics().active == 1
 
 
-async def test_hook_sees_who_it_was(autojump_clock: trio.testing.MockClock) -> None:
+async def test_hook_sees_who_it_was(autojump_clock: trio.testing.MockClock, open_server: OpenServer) -> None:
     seen: list[tuple[str, str]] = []
 
     def note(info: rtcore.ConnectionInfo) -> None:
         seen.append((info.address, info.path))
 
-    async with open_test_server(hooks=rtcore.ConnectionHooks(connected=note, disconnected=note)) as server:
+    async with open_server(hooks=rtcore.ConnectionHooks(connected=note, disconnected=note)) as server:
         client: TestClient = await server.connect(address="192.0.2.7")
         await client.close()
         await trio.testing.wait_all_tasks_blocked()

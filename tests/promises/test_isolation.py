@@ -15,8 +15,9 @@ import pytest
 import trio
 import trio.testing
 
-from rtcore.testing import TestClient, TestServer, mask_frame, open_test_server
+from rtcore.testing import TestClient, TestServer, mask_frame
 from rtcore.values.opcodes import Opcode
+from tests.driver_server import OpenServer
 
 SECONDS = 300
 BadClient = Callable[[TestServer], Awaitable[int | None]]
@@ -195,14 +196,14 @@ async def enjoy(server: TestServer, good: TestClient, channel: str) -> None:
 
 @pytest.mark.parametrize(("bad", "code"), BAD_CLIENTS, ids=lambda value: getattr(value, "__name__", str(value)))
 async def test_good_client_notices_nothing(
-    autojump_clock: trio.testing.MockClock, bad: BadClient, code: int | None
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, bad: BadClient, code: int | None
 ) -> None:
     got: list[int | None] = []
 
     async def misbehave() -> None:
         got.append(await bad(server))
 
-    async with open_test_server() as server, trio.open_nursery() as nursery:
+    async with open_server() as server, trio.open_nursery() as nursery:
         good = await server.connect()
         await good.request("subscribe", {"channels": ["tasks"]})
         nursery.start_soon(misbehave)
@@ -214,15 +215,16 @@ async def test_good_client_notices_nothing(
     assert (server.server.pool.statistics().active, after.subscribers, after.views) == (0, 0, 0)
 
 
-async def test_bad_client_is_forgotten(autojump_clock: trio.testing.MockClock) -> None:
+async def test_bad_client_is_forgotten(autojump_clock: trio.testing.MockClock, open_server: OpenServer) -> None:
     """All kinds at once, and then nothing is left of them but the good client."""
 
     async def misbehave(bad: BadClient) -> None:
         await bad(server)
 
-    async with open_test_server() as server:
+    async with open_server() as server:
         good = await server.connect()
         await good.request("subscribe", {"channels": ["tasks"]})
+        await trio.sleep(server.server.settings.limits.handshake_seconds)  # one timer for all, until its time has come
         await trio.testing.wait_all_tasks_blocked()
         before, tasks = server.hub.statistics(), trio.lowlevel.current_statistics().tasks_living
         async with trio.open_nursery() as nursery:
@@ -243,10 +245,10 @@ async def test_bad_client_is_forgotten(autojump_clock: trio.testing.MockClock) -
 
 
 async def test_slow_client_of_one_channel_keeps_nobody_waiting_who_publishes(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
 ) -> None:
     """`publish` never blocks, and a plain channel's `publish_wait` does not either."""
-    async with open_test_server() as server:
+    async with open_server() as server:
         await slow(server)
         began = trio.current_time()
         for number in range(1000):

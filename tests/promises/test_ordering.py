@@ -15,9 +15,10 @@ import trio
 import trio.testing
 
 import rtcore
-from rtcore.testing import CloggedStream, TestClient, TestServer, mask_frame, open_test_hub, open_test_server
+from rtcore.testing import CloggedStream, TestClient, TestServer, mask_frame, open_test_hub
 from rtcore.values.events import Lane
 from rtcore.values.opcodes import Opcode
+from tests.driver_server import KEPT_BYTES, OpenServer
 
 LANES = (Lane.LOW, Lane.HIGH, Lane.NORMAL)
 
@@ -41,10 +42,10 @@ async def subscriber(server: TestServer, **more: Any) -> tuple[TestClient, Clogg
 @pytest.mark.parametrize("burst", [1, 7, 250])
 @pytest.mark.parametrize("window", [{}, {"batch": True}], ids=["single", "batch"])
 async def test_nothing_overtakes_where_nothing_waits(
-    autojump_clock: trio.testing.MockClock, burst: int, window: dict[str, Any]
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, burst: int, window: dict[str, Any]
 ) -> None:
     """Also not within a burst that is published at once: what leaves in one write leaves in order."""
-    async with open_test_server() as server:
+    async with open_server() as server:
         client, _ = await subscriber(server, **window)
         for start in range(0, 1000, burst):
             for number in range(start, min(start + burst, 1000)):
@@ -54,11 +55,13 @@ async def test_nothing_overtakes_where_nothing_waits(
         assert numbers(await client.receive_events(1000)) == list(range(1000))
 
 
-async def test_higher_lanes_overtake_what_waits(autojump_clock: trio.testing.MockClock) -> None:
-    async with open_test_server() as server:
+async def test_higher_lanes_overtake_what_waits(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
+    async with open_server() as server:
         client, stream = await subscriber(server)
         stream.clog(5)
-        publish(server, 0, Lane.LOW)  # in the write that is cut short: it is finished first
+        publish(server, 0, Lane.LOW, size=KEPT_BYTES)  # in the write that is cut short: it is finished first
         await trio.testing.wait_all_tasks_blocked()
         for number in range(1, 31):
             publish(server, number, LANES[number % 3])
@@ -76,11 +79,11 @@ async def test_higher_lanes_overtake_what_waits(autojump_clock: trio.testing.Moc
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("window", [{}, {"batch": True}], ids=["single", "batch"])
 async def test_each_lane_keeps_its_order_whatever_the_connection_takes(
-    autojump_clock: trio.testing.MockClock, seed: int, window: dict[str, Any]
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, seed: int, window: dict[str, Any]
 ) -> None:
     """A connection that is clogged and unclogged at random: no lane goes backwards, and nothing comes twice."""
     choice = random.Random(seed)
-    async with open_test_server(rtcore.Settings(limits=rtcore.Limits(lag_events=20))) as server:
+    async with open_server(rtcore.Settings(limits=rtcore.Limits(lag_events=20))) as server:
         client, stream = await subscriber(server, **window)
         for number in range(600):
             publish(server, number, choice.choice(LANES), size=choice.randrange(300))
@@ -109,9 +112,11 @@ async def test_each_lane_keeps_its_order_whatever_the_connection_takes(
         assert received + dropped == 601
 
 
-async def test_reply_comes_before_the_events_that_it_announces(autojump_clock: trio.testing.MockClock) -> None:
+async def test_reply_comes_before_the_events_that_it_announces(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """`subscribed` first, then the replay, then what is live; all of it asked for and published in one go."""
-    async with open_test_server() as server:
+    async with open_server() as server:
         for number in range(3):
             publish(server, number, Lane.HIGH)
         client = await server.connect()
@@ -127,8 +132,10 @@ async def test_reply_comes_before_the_events_that_it_announces(autojump_clock: t
         assert kinds.index("b") < kinds.index(3), "who publishes and is subscribed hears of the position first"
 
 
-async def test_replies_keep_the_order_of_their_requests(autojump_clock: trio.testing.MockClock) -> None:
-    async with open_test_server() as server:
+async def test_replies_keep_the_order_of_their_requests(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
+    async with open_server() as server:
         client = await server.connect()
         for number in range(90):
             await client.send("heartbeat" if number % 2 else "nonsense", id=number)

@@ -22,7 +22,8 @@ import rtcore
 from rtcore.application import ApplicationHub
 from rtcore.features.presence.settings import PresenceSettings
 from rtcore.features.settings import FeatureSettings
-from rtcore.testing import TestClient, TestServer, open_test_server
+from rtcore.testing import TestClient, TestServer
+from tests.driver_server import KEPT_BYTES, OpenServer
 
 CHANNEL = "presence:default"
 SETTINGS = rtcore.Settings(
@@ -49,6 +50,7 @@ class Watcher:
         reply = await self.client.request("subscribe", {"channels": [CHANNEL], **since})
         told = reply["data"]["channels"][CHANNEL]
         self.position = told["position"]
+        await self.client.request("subscribe", {"channels": ["noise"]})
         if told["recovered"]:
             self.seen["recovered"] += 1
             return
@@ -67,6 +69,11 @@ class Watcher:
             after = page["users"][-1]["user_id"]
             page = (await self.client.request("presence.list", {"after": after, "limit": 2}))["data"]
 
+    def stall(self) -> None:
+        """Take nothing from now on; the event after this one has to wait."""
+        self.client.stream.clog()  # type: ignore[attr-defined]  # a CloggedStream
+        self.server.hub.publish("noise", "noise", "x" * KEPT_BYTES)
+
     async def read(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
             while True:
@@ -74,6 +81,8 @@ class Watcher:
 
     async def apply(self, message: dict[str, Any]) -> None:
         data = message["data"]
+        if "noise" in (message["type"], data["channel"] if message["type"] == "dropped" else None):
+            return
         if message["type"] == "dropped":
             self.position = data["position"]
             self.seen["dropped"] += 1
@@ -107,16 +116,18 @@ async def happen(server: TestServer, chance: random.Random, connections: list[Te
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_client_has_exactly_the_list_of_the_server(autojump_clock: trio.testing.MockClock, seed: int) -> None:
+async def test_client_has_exactly_the_list_of_the_server(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, seed: int
+) -> None:
     chance = random.Random(seed)
-    async with open_test_server(SETTINGS) as server:
+    async with open_server(SETTINGS) as server:
         presence = cast("ApplicationHub", server.hub).presence
         watcher, connections = Watcher(server), list[TestClient]()
         for _ in range(40):
             await watcher.connect()
             for _ in range(chance.randrange(4)):  # a while during which it reads, or does not
                 if stalls := chance.random() < 0.5:
-                    watcher.client.stream.clog()  # type: ignore[attr-defined]  # a CloggedStream
+                    watcher.stall()
                 for _ in range(chance.randrange(20)):
                     await happen(server, chance, connections)
                     await trio.sleep(chance.choice([0, 0.05, 0.2]))
@@ -145,10 +156,12 @@ async def test_client_has_exactly_the_list_of_the_server(autojump_clock: trio.te
         assert (statistics.workspaces, statistics.connections, statistics.lingering) == (0, 0, 0)
 
 
-async def test_connections_that_use_neither_cost_nothing(autojump_clock: trio.testing.MockClock) -> None:
+async def test_connections_that_use_neither_cost_nothing(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """No entry, no timer, no farewell, not a byte allocated by presence or typing."""
     features = str(Path(rtcore.__file__).parent / "features" / "*")
-    async with open_test_server(rtcore.Settings(limits=rtcore.Limits(ping_seconds=0))) as server:
+    async with open_server(rtcore.Settings(limits=rtcore.Limits(ping_seconds=0))) as server:
         hub = cast("ApplicationHub", server.hub)
         await server.connect()
         gc.collect()

@@ -13,8 +13,9 @@ import trio
 import trio.testing
 
 import rtcore
-from rtcore.testing import START, CloggedStream, TestClient, TestServer, open_test_hub, open_test_server
+from rtcore.testing import START, CloggedStream, TestClient, TestServer, open_test_hub
 from rtcore.values.events import Lane, format_timestamp
+from tests.driver_server import KEPT_BYTES, OpenServer
 
 HISTORY = rtcore.Settings(limits=rtcore.Limits(history_events=20))
 
@@ -38,8 +39,10 @@ async def numbers(client: TestClient, count: int) -> list[int]:
     return [event["data"]["number"] for event in await client.receive_events(count)]
 
 
-async def test_position_brings_back_exactly_what_was_missed(autojump_clock: trio.testing.MockClock) -> None:
-    async with open_test_server(HISTORY) as server:
+async def test_position_brings_back_exactly_what_was_missed(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
+    async with open_server(HISTORY) as server:
         client = await server.connect()
         await client.request("subscribe", {"channels": ["tasks"]})
         await publish(server, 1, 5)
@@ -67,9 +70,9 @@ async def test_position_brings_back_exactly_what_was_missed(autojump_clock: trio
     ids=str,
 )
 async def test_each_way_to_say_since_when(
-    autojump_clock: trio.testing.MockClock, since: dict[str, Any], first: int
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, since: dict[str, Any], first: int
 ) -> None:
-    async with open_test_server(HISTORY) as server:
+    async with open_server(HISTORY) as server:
         await publish(server, 1, 10)
         client, outcome = await come_back(server, since)
         assert (outcome["recovered"], outcome["replayed"]) == (True, 11 - first)
@@ -82,18 +85,20 @@ async def test_each_way_to_say_since_when(
     "since", [{"offset": 3}, {"timestamp": format_timestamp(START + 3)}, {"seconds": 100}], ids=str
 )
 async def test_what_is_no_longer_held_is_said_to_be_missing(
-    autojump_clock: trio.testing.MockClock, since: dict[str, Any]
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, since: dict[str, Any]
 ) -> None:
     """All that is held comes, and `recovered: false` says that it is not all."""
-    async with open_test_server(HISTORY) as server:
+    async with open_server(HISTORY) as server:
         await publish(server, 1, 50)
         client, outcome = await come_back(server, since)
         assert (outcome["recovered"], outcome["replayed"]) == (False, 20)
         assert await numbers(client, 20) == list(range(31, 51))
 
 
-async def test_old_position_is_not_recovered_and_the_edge_is(autojump_clock: trio.testing.MockClock) -> None:
-    async with open_test_server(HISTORY) as server:
+async def test_old_position_is_not_recovered_and_the_edge_is(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
+    async with open_server(HISTORY) as server:
         await publish(server, 1, 50)
         epoch = str(server.hub.position("tasks")).partition("-")[0]
         for offset, recovered in ((29, False), (30, True), (50, True)):
@@ -102,9 +107,9 @@ async def test_old_position_is_not_recovered_and_the_edge_is(autojump_clock: tri
             await client.aclose()
 
 
-async def test_age_ends_history_too(autojump_clock: trio.testing.MockClock) -> None:
+async def test_age_ends_history_too(autojump_clock: trio.testing.MockClock, open_server: OpenServer) -> None:
     settings = rtcore.Settings(limits=rtcore.Limits(history_seconds=60, idle_seconds=0))
-    async with open_test_server(settings) as server:
+    async with open_server(settings) as server:
         await publish(server, 1, 5)
         await trio.sleep(58)
         _, outcome = await come_back(server, {"offset": 1})
@@ -114,12 +119,14 @@ async def test_age_ends_history_too(autojump_clock: trio.testing.MockClock) -> N
         assert (outcome["recovered"], outcome["replayed"]) == (False, 0)
 
 
-async def test_other_life_of_a_channel_is_not_taken_for_the_same(autojump_clock: trio.testing.MockClock) -> None:
+async def test_other_life_of_a_channel_is_not_taken_for_the_same(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """A server that was restarted has other events under the same offsets."""
-    async with open_test_server(HISTORY) as server:
+    async with open_server(HISTORY) as server:
         await publish(server, 1, 5)
         position = str(server.hub.position("tasks"))
-    async with open_test_server(HISTORY) as server:
+    async with open_server(HISTORY) as server:
         await publish(server, 101, 108)
         client, outcome = await come_back(server, position)
         assert (outcome["recovered"], outcome["replayed"]) == (False, 8)
@@ -128,9 +135,11 @@ async def test_other_life_of_a_channel_is_not_taken_for_the_same(autojump_clock:
         assert outcome["recovered"] is False, "a place that this life has not reached yet"
 
 
-async def test_filter_holds_for_what_was_missed_and_for_what_comes(autojump_clock: trio.testing.MockClock) -> None:
+async def test_filter_holds_for_what_was_missed_and_for_what_comes(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """A quiet filter is never told that it lost something: its position moves on with what it left out."""
-    async with open_test_server(HISTORY) as server:
+    async with open_server(HISTORY) as server:
         where = {"type": "kind.0"}
         client = await server.connect()
         await client.request("subscribe", {"channels": ["tasks"], "where": where})
@@ -146,9 +155,11 @@ async def test_filter_holds_for_what_was_missed_and_for_what_comes(autojump_cloc
         assert await numbers(client, 4) == [4, 6, 8, 10]
 
 
-async def test_hand_over_has_no_gap_and_no_repeat(autojump_clock: trio.testing.MockClock) -> None:
+async def test_hand_over_has_no_gap_and_no_repeat(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """While somebody publishes without a break, a client comes back again and again, at every possible moment."""
-    async with open_test_server(rtcore.Settings(limits=rtcore.Limits(history_events=1000))) as server:
+    async with open_server(rtcore.Settings(limits=rtcore.Limits(history_events=1000))) as server:
 
         async def publish_always() -> None:
             for number in range(1, 400):
@@ -169,15 +180,17 @@ async def test_hand_over_has_no_gap_and_no_repeat(autojump_clock: trio.testing.M
         assert got == list(range(1, 400))
 
 
-async def test_overtaken_client_is_still_owed_what_was_overtaken(autojump_clock: trio.testing.MockClock) -> None:
+async def test_overtaken_client_is_still_owed_what_was_overtaken(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """High has overtaken low and the connection breaks: the position says that low is still owed, and only low."""
-    async with open_test_server(HISTORY) as server:
+    async with open_server(HISTORY) as server:
         client = await server.connect()
         await client.request("subscribe", {"channels": ["tasks"]})
         stream = client.stream
         assert isinstance(stream, CloggedStream)
         stream.clog(10)
-        server.hub.publish("tasks", "x", {"number": 0, "pad": "x" * 100})
+        server.hub.publish("tasks", "x", {"number": 0, "pad": "x" * KEPT_BYTES})
         await trio.testing.wait_all_tasks_blocked()
         for number in range(1, 5):
             server.hub.publish("tasks", "x", {"number": number}, lane=Lane.LOW)
@@ -193,8 +206,10 @@ async def test_overtaken_client_is_still_owed_what_was_overtaken(autojump_clock:
         await client.receive_nothing()
 
 
-async def test_batches_and_several_channels_come_back_too(autojump_clock: trio.testing.MockClock) -> None:
-    async with open_test_server(HISTORY) as server:
+async def test_batches_and_several_channels_come_back_too(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
+    async with open_server(HISTORY) as server:
         client = await server.connect()
         request = {"channels": ["tasks", "tools"], "batch": {"events": 3, "seconds": 2}}
         await client.request("subscribe", request)
@@ -215,10 +230,10 @@ async def test_batches_and_several_channels_come_back_too(autojump_clock: trio.t
 
 
 async def test_more_than_one_request_may_ask_for_is_said_to_be_missing(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
 ) -> None:
     limits = rtcore.Limits(history_events=50, replay_events=10)
-    async with open_test_server(rtcore.Settings(limits=limits)) as server:
+    async with open_server(rtcore.Settings(limits=limits)) as server:
         await publish(server, 1, 30)
         client, outcome = await come_back(server, {"offset": 1})
         assert (outcome["recovered"], outcome["replayed"]) == (False, 10)

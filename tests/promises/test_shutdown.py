@@ -26,10 +26,10 @@ from rtcore.testing import (
     TestServer,
     clogged_stream_pair,
     open_test_hub,
-    open_test_server,
 )
 from rtcore.transports.websocket_connection import CUT_SECONDS, WebSocketConnection
 from rtcore.values.opcodes import Opcode
+from tests.driver_server import DriverServer, OpenServer, ServerKind
 
 
 def settings_of(drain: float, close: float) -> rtcore.Settings:
@@ -71,7 +71,7 @@ class SecureServer(TestServer):
 
 
 @asynccontextmanager
-async def open_server(settings: rtcore.Settings, kind: type[TestServer]) -> AsyncGenerator[TestServer]:
+async def open_working(settings: rtcore.Settings, kind: ServerKind) -> AsyncGenerator[TestServer]:
     """A server with an endpoint whose handler is away for an hour; the block ends once the server has."""
     async with open_test_hub(limits=settings.limits) as hub, trio.open_nursery() as nursery:
         server = kind(Server(hub, settings, endpoints={"/work": work}))
@@ -114,7 +114,7 @@ async def blocked(server: TestServer) -> Callable[[], Awaitable[str]]:
     await client.request("subscribe", {"channels": ["tasks"]})
     client.stream.clog(10)  # type: ignore[attr-defined]  # a CloggedStream
     server.hub.publish("tasks", "x", "x" * 600_000)  # more than fits into any buffer before the stream
-    return cut(client)
+    return cut(server, client)
 
 
 async def parting(server: TestServer) -> Callable[[], Awaitable[str]]:
@@ -125,11 +125,13 @@ async def parting(server: TestServer) -> Callable[[], Awaitable[str]]:
     server.hub.publish("tasks", "x", "x" * 600_000)
     await trio.testing.wait_all_tasks_blocked()
     await client.send_frame(Opcode.CLOSE, b"\x03\xe8")
-    return cut(client)
+    return cut(server, client)
 
 
-def cut(client: TestClient) -> Callable[[], Awaitable[str]]:
+def cut(server: TestServer, client: TestClient) -> Callable[[], Awaitable[str]]:
     async def wait() -> str:
+        await server.ended.wait()
+        client.stream.unclog()  # type: ignore[attr-defined]  # a CloggedStream
         with pytest.raises((AssertionError, ConnectionClosed)):  # the end comes inside of a frame
             await client.receive_message()
         return "cut"
@@ -236,7 +238,9 @@ STATES: list[tuple[Ending, str]] = [
 ]
 AT_ONCE = dict(STATES) | {blocked_for_a_while: "cut", http_busy: "cut"}
 """How they end where there is no time to wait for anybody."""
-KINDS = pytest.mark.parametrize("kind", [TestServer, SecureServer], ids=["plain", "secure"])
+KINDS = pytest.mark.parametrize(
+    "server_kind", [TestServer, DriverServer, SecureServer], ids=["stream", "driver", "secure"], indirect=True
+)
 
 
 async def run_to_the_end(server: TestServer, waits: list[tuple[Callable[[], Awaitable[str]], str]]) -> float:
@@ -260,39 +264,34 @@ async def run_to_the_end(server: TestServer, waits: list[tuple[Callable[[], Awai
 
 
 @KINDS
-@pytest.mark.parametrize(("drain", "close"), [(DRAIN, 5), (8, 10)])
+@pytest.mark.parametrize("seconds", [[DRAIN, 5], [8, 10]], ids=str)
 @pytest.mark.parametrize(("state", "ending"), STATES, ids=lambda value: getattr(value, "__name__", str(value)))
 async def test_client_hears_why_and_the_server_ends_in_time(
-    autojump_clock: trio.testing.MockClock,
-    state: Ending,
-    ending: str,
-    drain: float,
-    close: float,
-    kind: type[TestServer],
+    autojump_clock: trio.testing.MockClock, server_kind: ServerKind, state: Ending, ending: str, seconds: list[float]
 ) -> None:
     """Whatever the client does, also where it might take longer over its good-bye than the server has."""
-    async with open_server(settings_of(drain, close), kind) as server:
-        assert await run_to_the_end(server, [(await state(server), ending)]) <= drain
+    async with open_working(settings_of(*seconds), server_kind) as server:
+        assert await run_to_the_end(server, [(await state(server), ending)]) <= seconds[0]
 
 
 @KINDS
 @pytest.mark.parametrize("drain", [0, 0.5, CUT_SECONDS])
 @pytest.mark.parametrize("state", AT_ONCE, ids=lambda state: state.__name__)
 async def test_without_time_everybody_is_told_and_cut_at_once(
-    autojump_clock: trio.testing.MockClock, state: Ending, drain: float, kind: type[TestServer]
+    autojump_clock: trio.testing.MockClock, state: Ending, drain: float, server_kind: ServerKind
 ) -> None:
     """`drain_seconds` shorter than a cut takes are exceeded by no more than that, and nobody goes without a code."""
-    async with open_server(settings_of(drain, 10), kind) as server:
+    async with open_working(settings_of(drain, 10), server_kind) as server:
         assert await run_to_the_end(server, [(await state(server), AT_ONCE[state])]) <= CUT_SECONDS
 
 
 @KINDS
 @pytest.mark.parametrize("drain", [DRAIN, 2])
 async def test_all_of_them_at_once(
-    autojump_clock: trio.testing.MockClock, drain: float, kind: type[TestServer]
+    autojump_clock: trio.testing.MockClock, server_kind: ServerKind, drain: float
 ) -> None:
     """None holds another up, and nothing is left but the hub; every close is told, also where little time is left."""
-    async with open_server(settings_of(drain, 5), kind) as server:
+    async with open_working(settings_of(drain, 5), server_kind) as server:
         await trio.testing.wait_all_tasks_blocked()
         timers = server.hub.statistics().timers
         endings = STATES if drain == DRAIN else list(AT_ONCE.items())
@@ -303,10 +302,12 @@ async def test_all_of_them_at_once(
         assert (figures.subscribers, figures.views, figures.timers) == (0, 0, timers)
 
 
-async def test_server_ends_with_its_last_connection_and_no_later(autojump_clock: trio.testing.MockClock) -> None:
+async def test_server_ends_with_its_last_connection_and_no_later(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """The deadline is for those who need it: with nobody there it ends at once."""
     for connections in (0, 1, 10):
-        async with open_test_server(SETTINGS) as server:
+        async with open_server(SETTINGS) as server:
             clients = [await server.connect() for _ in range(connections)]
             began = trio.current_time()
             server.server.drain()
@@ -317,7 +318,9 @@ async def test_server_ends_with_its_last_connection_and_no_later(autojump_clock:
             assert trio.current_time() - began <= connections / 100
 
 
-async def test_close_frames_are_spread_and_name_a_time(autojump_clock: trio.testing.MockClock) -> None:
+async def test_close_frames_are_spread_and_name_a_time(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """Many clients that come back by themselves must not arrive together."""
     times: list[float] = []
     reasons: list[str] = []
@@ -327,7 +330,7 @@ async def test_close_frames_are_spread_and_name_a_time(autojump_clock: trio.test
         times.append(trio.current_time())
         reasons.append(closed.reason)
 
-    async with open_test_server(SETTINGS) as server:
+    async with open_server(SETTINGS) as server:
         clients = [await server.connect() for _ in range(600)]
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
@@ -341,9 +344,9 @@ async def test_close_frames_are_spread_and_name_a_time(autojump_clock: trio.test
         assert len(set(reasons)) > 10
 
 
-async def test_draining_server_takes_nobody_in(autojump_clock: trio.testing.MockClock) -> None:
+async def test_draining_server_takes_nobody_in(autojump_clock: trio.testing.MockClock, open_server: OpenServer) -> None:
     """A connection that was accepted before and asks now is refused as those that come now are."""
-    async with open_test_server(SETTINGS) as server:
+    async with open_server(SETTINGS) as server:
         await deaf(server)
         late = TestClient(server.open_stream())
         await trio.testing.wait_all_tasks_blocked()
@@ -353,11 +356,13 @@ async def test_draining_server_takes_nobody_in(autojump_clock: trio.testing.Mock
             await late.handshake()
 
 
-async def test_cancelled_server_says_good_bye_at_once(autojump_clock: trio.testing.MockClock) -> None:
+async def test_cancelled_server_says_good_bye_at_once(
+    autojump_clock: trio.testing.MockClock, server_kind: ServerKind
+) -> None:
     """Without a drain each client still gets its close frame, and one that takes nothing costs a second."""
     async with open_test_hub() as hub, trio.open_nursery() as clients:
         async with trio.open_nursery() as nursery:
-            server = TestServer(Server(hub, SETTINGS))
+            server = server_kind(Server(hub, SETTINGS))
             await nursery.start(server.run)
             client = await server.connect()
             slow = await server.connect()

@@ -18,7 +18,10 @@ from rtcore.transports.websocket_connection import WebSocketConnection
 from rtcore.values.channels import Namespace, Overflow
 from rtcore.values.events import Lane
 from rtcore.values.opcodes import Opcode
+from tests.driver_server import KEPT_BYTES, OpenServer
 
+CUT_SHORT = "x" * KEPT_BYTES
+"""Data of an event that does not get through to a clogged client as a whole, over whatever it is connected."""
 NAMESPACES = {rule.value.replace("_", "-"): Namespace(overflow=rule) for rule in Overflow}
 
 
@@ -31,14 +34,16 @@ async def clogged(
     stream = client.stream
     assert isinstance(stream, CloggedStream)
     stream.clog(10)
-    server.hub.publish(channel, "first", {})
+    server.hub.publish(channel, "first", CUT_SHORT)
     await trio.testing.wait_all_tasks_blocked()
     return client, stream
 
 
-async def test_lag_is_bounded_in_events_and_bytes(autojump_clock: trio.testing.MockClock) -> None:
+async def test_lag_is_bounded_in_events_and_bytes(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     limits = rtcore.Limits(lag_events=100, lag_bytes=50_000, history_events=10, slow_consumer_seconds=10_000)
-    async with open_test_server(rtcore.Settings(limits=limits)) as server:
+    async with open_server(rtcore.Settings(limits=limits)) as server:
         for _ in range(5):
             await clogged(server)
 
@@ -66,11 +71,11 @@ async def test_lag_is_bounded_in_events_and_bytes(autojump_clock: trio.testing.M
 
 @pytest.mark.parametrize("window", [{}, {"batch": True}], ids=["single", "batch"])
 async def test_notice_names_exactly_what_was_lost(
-    autojump_clock: trio.testing.MockClock, window: dict[str, Any]
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, window: dict[str, Any]
 ) -> None:
     """Received and dropped are all that was published; types and ranges are right, and `replay` takes them back."""
     limits = rtcore.Limits(lag_events=10, history_events=1000)
-    async with open_test_server(rtcore.Settings(limits=limits)) as server:
+    async with open_server(rtcore.Settings(limits=limits)) as server:
         client, stream = await clogged(server, **window)
         if window:
             await trio.sleep(1)  # the window closes, and its write is cut short
@@ -100,8 +105,10 @@ async def test_notice_names_exactly_what_was_lost(
         assert server.hub.statistics().dropped == 30
 
 
-async def test_low_lane_is_lost_first_and_high_last(autojump_clock: trio.testing.MockClock) -> None:
-    async with open_test_server(rtcore.Settings(limits=rtcore.Limits(lag_events=10))) as server:
+async def test_low_lane_is_lost_first_and_high_last(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
+    async with open_server(rtcore.Settings(limits=rtcore.Limits(lag_events=10))) as server:
         client, stream = await clogged(server)
         for lane, count in ((Lane.HIGH, 5), (Lane.LOW, 10), (Lane.NORMAL, 5)):
             for _ in range(count):
@@ -113,10 +120,12 @@ async def test_low_lane_is_lost_first_and_high_last(autojump_clock: trio.testing
         assert [event["type"] for event in await client.receive_events(10)] == ["high"] * 5 + ["normal"] * 5
 
 
-async def test_subscriber_that_takes_nothing_is_closed(autojump_clock: trio.testing.MockClock) -> None:
+async def test_subscriber_that_takes_nothing_is_closed(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """It is cut at its deadline, counted, and everything of it is gone; were it to read at last, it would read 4000."""
     limits = rtcore.Limits(slow_consumer_seconds=7, close_seconds=3)
-    async with open_test_server(rtcore.Settings(limits=limits)) as server:
+    async with open_server(rtcore.Settings(limits=limits)) as server:
         client, stream = await clogged(server)
         await trio.sleep(6.5)
         assert server.server.pool.statistics().active == 1
@@ -129,31 +138,39 @@ async def test_subscriber_that_takes_nothing_is_closed(autojump_clock: trio.test
         assert server.server.pool.statistics().active == 0
 
 
-async def test_one_that_never_reads_is_cut(autojump_clock: trio.testing.MockClock) -> None:
+async def test_one_that_never_reads_is_cut(autojump_clock: trio.testing.MockClock, open_server: OpenServer) -> None:
     limits = rtcore.Limits(slow_consumer_seconds=7, close_seconds=3)
-    async with open_test_server(rtcore.Settings(limits=limits)) as server:
-        await clogged(server)
+    async with open_server(rtcore.Settings(limits=limits)) as server:
+        client, stream = await clogged(server)
         await trio.sleep(10.5)
         assert server.server.pool.statistics().active == 0
+        stream.unclog()
+        with pytest.raises(AssertionError, match="ended inside a frame"):
+            await client.receive_close()
 
 
-async def test_subscriber_that_takes_a_little_now_and_then_lives(autojump_clock: trio.testing.MockClock) -> None:
-    """Slow is not dead: a byte within the time is enough to stay, and in the end it has what its lag allows."""
+async def test_subscriber_that_takes_a_little_now_and_then_lives(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
+    """Slow is not dead: a write within the time is enough to stay, and in the end it has what its lag allows."""
     limits = rtcore.Limits(slow_consumer_seconds=7, ping_seconds=0, idle_seconds=0)
-    async with open_test_server(rtcore.Settings(limits=limits)) as server:
+    async with open_server(rtcore.Settings(limits=limits)) as server:
         client, stream = await clogged(server)
         for number in range(50):
-            server.hub.publish("tasks", "x", {"number": number})
+            server.hub.publish("tasks", "x", {"number": number, "pad": "x" * (KEPT_BYTES + 500)})
             await trio.sleep(6)
-            stream.unclog(bytes=200)
+            stream.unclog(bytes=KEPT_BYTES + 1000)
+            await trio.testing.wait_all_tasks_blocked()  # one event leaves at a time
         stream.unclog()
         await client.expect("first")
         assert [e["data"]["number"] for e in await client.receive_events(50)] == list(range(50))
 
 
-async def test_channel_may_rather_lose_the_subscriber(autojump_clock: trio.testing.MockClock) -> None:
+async def test_channel_may_rather_lose_the_subscriber(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
-    async with open_test_server(settings) as server:
+    async with open_server(settings) as server:
         client, stream = await clogged(server, "disconnect")
         outcomes = [server.hub.publish("disconnect", "x", {}) for _ in range(4)]
         assert [outcome.queued for outcome in outcomes] == [1, 1, 1, 0]
@@ -163,10 +180,12 @@ async def test_channel_may_rather_lose_the_subscriber(autojump_clock: trio.testi
         assert (closed.code, server.hub.statistics().disconnected_slow) == (rtcore.CloseCode.SLOW_CONSUMER, 1)
 
 
-async def test_burst_that_has_no_room_disconnects_too(autojump_clock: trio.testing.MockClock) -> None:
+async def test_burst_that_has_no_room_disconnects_too(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """Published in one tick, before the subscriber is known to be slow: nothing of such a channel is ever dropped."""
     settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
-    async with open_test_server(settings) as server:
+    async with open_server(settings) as server:
         client = await server.connect()
         await client.request("subscribe", {"channels": ["disconnect"]})
         client.stream.clog(10)  # type: ignore[attr-defined]  # a CloggedStream
@@ -181,11 +200,11 @@ async def test_burst_that_has_no_room_disconnects_too(autojump_clock: trio.testi
 
 @pytest.mark.parametrize(("lane", "dropped"), [(Lane.LOW, 4), (Lane.NORMAL, 0)])
 async def test_other_channels_push_nothing_out_that_may_not_be_lost(
-    autojump_clock: trio.testing.MockClock, lane: Lane, dropped: int
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, lane: Lane, dropped: int
 ) -> None:
     """One backlog for all channels: the low lane of others goes first; what would go next ends the connection."""
     settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
-    async with open_test_server(settings) as server:
+    async with open_server(settings) as server:
         client, stream = await clogged(server, "tasks", "disconnect")
         server.hub.publish("disconnect", "kept", {})
         for _ in range(6):
@@ -201,11 +220,11 @@ async def test_other_channels_push_nothing_out_that_may_not_be_lost(
 
 
 async def test_command_that_finds_no_room_ends_the_connection_and_nothing_else(
-    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What waits in an open window leaves before its filter changes; when that disconnects, no channel is left."""
     settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
-    async with open_test_server(settings) as server:
+    async with open_server(settings) as server:
         client = await server.connect()
         batch = {"events": 100, "seconds": 10}
         await client.request("subscribe", {"channels": ["disconnect", "disconnect:2"], "batch": batch})
@@ -221,7 +240,9 @@ async def test_command_that_finds_no_room_ends_the_connection_and_nothing_else(
         assert not caplog.records, "no handler failed"
 
 
-async def test_one_that_is_closing_and_has_no_room_holds_nothing(autojump_clock: trio.testing.MockClock) -> None:
+async def test_one_that_is_closing_and_has_no_room_holds_nothing(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     """It has broken the protocol, and its handler is still at the messages before: what comes has no bound but this."""
     settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3), namespaces=NAMESPACES)
     handed: list[WebSocketConnection] = []
@@ -233,10 +254,10 @@ async def test_one_that_is_closing_and_has_no_room_holds_nothing(autojump_clock:
         await connection.receive()
         await trio.sleep(10)
 
-    async with open_test_server(settings, endpoints={"/slow": read_slowly}) as server:
+    async with open_server(settings, endpoints={"/slow": read_slowly}) as server:
         client = await server.connect("/slow")
         client.stream.clog(10)  # type: ignore[attr-defined]  # a CloggedStream
-        server.hub.publish("tasks", "x", {})
+        server.hub.publish("tasks", "x", CUT_SHORT)
         await trio.testing.wait_all_tasks_blocked()
         await client.send_raw(mask_frame(Opcode.TEXT, b"hello") + b"\xff" * 14)
         await trio.testing.wait_all_tasks_blocked()
@@ -249,10 +270,10 @@ async def test_one_that_is_closing_and_has_no_room_holds_nothing(autojump_clock:
         assert connection.statistics().backlog_events == 0
 
 
-async def test_channel_may_rather_wait(autojump_clock: trio.testing.MockClock) -> None:
+async def test_channel_may_rather_wait(autojump_clock: trio.testing.MockClock, open_server: OpenServer) -> None:
     """Nothing is dropped: the publisher goes on when the subscriber does, or when it is closed."""
     settings = rtcore.Settings(limits=rtcore.Limits(lag_events=3, slow_consumer_seconds=30), namespaces=NAMESPACES)
-    async with open_test_server(settings) as server:
+    async with open_server(settings) as server:
         client, stream = await clogged(server, "wait")
 
         async def publish() -> None:
@@ -275,9 +296,11 @@ async def test_channel_may_rather_wait(autojump_clock: trio.testing.MockClock) -
         assert trio.current_time() - began == pytest.approx(30), "no longer than a slow subscriber may live"
 
 
-async def test_channel_may_rather_keep_the_newest_of_each_key(autojump_clock: trio.testing.MockClock) -> None:
+async def test_channel_may_rather_keep_the_newest_of_each_key(
+    autojump_clock: trio.testing.MockClock, open_server: OpenServer
+) -> None:
     settings = rtcore.Settings(limits=rtcore.Limits(lag_events=10), namespaces=NAMESPACES)
-    async with open_test_server(settings) as server:
+    async with open_server(settings) as server:
         client, stream = await clogged(server, "conflate")
         for number in range(100):
             server.hub.publish("conflate", "x", {"number": number}, key=f"k{number % 4}")
@@ -302,7 +325,7 @@ async def test_reader_in_this_process_is_bounded_and_told_too(autojump_clock: tr
 
 
 async def test_reader_in_this_process_loses_its_subscription_to_a_burst_and_resumes(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_test_server(rtcore.Settings(namespaces=NAMESPACES)) as server:
         hub = server.hub

@@ -21,7 +21,7 @@ from rtcore._fast import SocketSlot, SocketTable
 from rtcore.errors import HandshakeRefused
 from rtcore.hub.timeouts import TimeoutWatcher, Timer
 from rtcore.protocol.header_grammar import HeadReader
-from rtcore.server.incoming import Incoming, Peer
+from rtcore.server.incoming import Incoming, Peer, own_address
 from rtcore.server.reception import HttpRequest, Reception, Upgrade
 from rtcore.server.unfinished import Unfinished
 from rtcore.transports.socket_stream import SocketStream
@@ -196,9 +196,4 @@ class _Arrival:
         except OSError:
             os.close(descriptor)
             raise
-        server = connected.getsockname()
-        return Incoming(
-            stream=SocketStream(connected),
-            client=self._client,
-            server=(str(server[0]), int(server[1])),
-        )
+        return Incoming(stream=SocketStream(connected), client=self._client, server=own_address(connected))

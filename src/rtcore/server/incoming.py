@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+
 import trio
 from attrs import define
 
 from rtcore.values.hot import value
 
-__all__ = ["Incoming", "Peer"]
+__all__ = ["Incoming", "Peer", "own_address"]
 
 
 @value
@@ -35,3 +37,9 @@ class Incoming:
     def peer(self) -> Peer:
         """Who is at the other end."""
         return Peer(client=self.client, secure=self.secure)
+
+
+def own_address(connected: socket.socket) -> tuple[str, int]:
+    """This end's address and port; empty where it has none, as a UNIX socket."""
+    name = connected.getsockname()
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else ("", 0)

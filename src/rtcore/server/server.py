@@ -37,7 +37,7 @@ from rtcore.server.figures import ServerFigures
 from rtcore.server.hooks import ConnectionHooks, Presence
 from rtcore.server.http_api import build_app
 from rtcore.server.http_bridge import BridgeConfig
-from rtcore.server.incoming import Incoming
+from rtcore.server.incoming import Incoming, own_address
 from rtcore.server.listener import accept_connections, open_listeners
 from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import ECHO, EndpointHandler, MessageHandler, Profile
@@ -332,14 +332,13 @@ class Server:
             raise
 
     def _accept_stream(self, connected: socket.socket, client: tuple[str, int]) -> None:
-        server = connected.getsockname()
         stream: trio.abc.Stream = SocketStream(connected)
         prepare = None
         if self._tls is not None:
             secured = trio.SSLStream(stream, self._tls.context, server_side=True, https_compatible=True)
             stream, prepare = secured, secured.do_handshake
         incoming = Incoming(
-            stream=stream, client=client, server=(str(server[0]), int(server[1])), secure=self._tls is not None
+            stream=stream, client=client, server=own_address(connected), secure=self._tls is not None
         )
         self._connections.accept(incoming, prepare)
 

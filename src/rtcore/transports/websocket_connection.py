@@ -229,6 +229,7 @@ class WebSocketConnection(WebSocketReceiver):
 
     async def _finish(self, code: CloseCode) -> None:
         """Close with this code, unless it is closing already with another, and leave."""
+        self._heed_last_word()  # a handler that ended first, or was cancelled, did not ask for it: it is owed an answer
         self.close(code)
         self._hub.detach(self)
         patience = CUT_SECONDS if code is CloseCode.GOING_AWAY else self.limits.close_seconds

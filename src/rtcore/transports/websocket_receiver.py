@@ -328,16 +328,20 @@ class WebSocketReceiver(WebSocketSender):
 
     def _check_last_word(self) -> None:
         """The peer's last word takes effect once the messages before it were handled, and answered."""
-        if self._last_word is not None:
-            event, self._last_word = self._last_word, None
-            if isinstance(event, ProtocolFailed):
-                self._state.traffic.errors += 1
-                logger.info("connection %s: closing with %d: %s", self._connection_id, event.code, event.reason)
-            self.ended = self.ended or ConnectionClosed(event.code, event.reason)
-            self._begin_closing()
+        self._heed_last_word()
         if self._end_of_stream:
             self._state.receive_eof()
             self.ended = self.ended or ConnectionClosed(CloseCode.ABNORMAL, "end of stream without a close frame")
             self._begin_closing()  # it may still read: what waits for it leaves
             self._made_progress()
         self._check_ended()
+
+    def _heed_last_word(self) -> None:
+        if self._last_word is None:
+            return
+        event, self._last_word = self._last_word, None
+        if isinstance(event, ProtocolFailed):
+            self._state.traffic.errors += 1
+            logger.info("connection %s: closing with %d: %s", self._connection_id, event.code, event.reason)
+        self.ended = self.ended or ConnectionClosed(event.code, event.reason)
+        self._begin_closing()
