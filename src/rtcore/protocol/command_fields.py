@@ -39,6 +39,7 @@ __all__ = [
     "read_positions",
     "read_since",
     "read_text",
+    "read_time",
     "within",
 ]
 
@@ -82,6 +83,14 @@ def read_number(value: object, _: object = None) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     fault(f"expected a number, got {show(value)}")
+
+
+def read_time(value: object) -> float | None:
+    """An RFC 3339 time, as Unix seconds; None if it is none."""
+    try:
+        return parse_timestamp(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def read_lane(value: object, _: object = None) -> Lane:
@@ -148,10 +157,10 @@ def _show_many(value: object) -> str:
 
 
 def _timestamp(value: object) -> float:
-    try:
-        return parse_timestamp(read_text(value))
-    except (ValueError, OverflowError):
+    seconds = read_time(value)
+    if seconds is None:
         fault(f"expected an RFC 3339 timestamp, got {show(value)}", ErrorCode.INVALID_POSITION)
+    return seconds
 
 
 def _not_negative(value: _Number) -> _Number:

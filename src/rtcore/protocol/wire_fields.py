@@ -25,8 +25,8 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.protocol.command_fields import NAME_SHOWN, fault, read_channel_name, read_text, within
-from rtcore.values.events import Json, parse_timestamp
+from rtcore.protocol.command_fields import NAME_SHOWN, fault, read_channel_name, read_text, read_time, within
+from rtcore.values.events import Json
 from rtcore.values.shown import show
 
 __all__ = [
@@ -131,10 +131,8 @@ def flag(value: object) -> bool:
 
 def timestamp(value: object) -> float:
     """An RFC 3339 time, as Unix seconds."""
-    try:
-        return parse_timestamp(read_text(value))
-    except (ValueError, OverflowError):
-        fault(f"expected an RFC 3339 timestamp, got {show(value)}")
+    seconds = read_time(value)
+    return fault(f"expected an RFC 3339 timestamp, got {show(value)}") if seconds is None else seconds
 
 
 def channel_name(value: object) -> str:

@@ -236,7 +236,7 @@ async def test_server_without_tokens_has_one_workspace_and_nobody_to_decide_by_d
 
 BAD: list[tuple[str, Any, str, str]] = [
     ("approval.request", {}, "request.malformed", "data.title: missing"),
-    ("approval.request", {"title": 5}, "request.malformed", "data.title: expected text"),
+    ("approval.request", {"title": 5}, "request.malformed", "data.title: expected text, got a number"),
     ("approval.request", {"title": ""}, "request.malformed", "data.title: expected 1 to 200 characters, got 0"),
     (
         "approval.request",
