@@ -193,12 +193,15 @@ async def test_filters_are_about_the_figures_of_a_stream(autojump_clock: Any) ->
 BAD = [
     ("subscribe", {}, "data.streams", "data.streams: missing"),
     ("subscribe", {"streams": []}, "data.streams", "data.streams: expected 1 to 1000 entries, got 0"),
-    ("subscribe", {"streams": "cpu"}, "data.streams", "data.streams: expected an array"),
-    ("subscribe", {"streams": ["cpu", 1]}, "data.streams[1]", "data.streams[1]: expected text"),
+    ("subscribe", {"streams": "cpu"}, "data.streams", 'data.streams: expected an array, got "cpu"'),
+    ("subscribe", {"streams": ["cpu", 1]}, "data.streams[1]", "data.streams[1]: expected text, got a number"),
     ("subscribe", {"streams": ["x" * 999]}, "data.streams[0]", "data.streams[0]: not one of availableStreams"),
     ("subscribe", {"streams": ["cpu:x"]}, "data.streams[0]", "data.streams[0]: not one of availableStreams"),
     ("subscribe", {"streams": ["cpu"], "channels": ["a"]}, "data.channels", "data.channels: unknown field"),
-    ("subscribe", {"streams": ["cpu"], "filters": []}, "data.filters", "data.filters: expected an object"),
+    (
+        "subscribe", {"streams": ["cpu"], "filters": []}, "data.filters",
+        "data.filters: expected an object, got an array",
+    ),
     ("subscribe", {"streams": ["cpu"], "filters": {"a": {"near": 1}}}, "data.filters.a.near", None),
     ("subscribe", {"streams": ["cpu"], "filters": {"a..b": 1}}, "data.filters.a..b", None),
     ("unsubscribe", {"streams": ["cpu"]}, "data.streams[0]", "data.streams[0]: not subscribed to this stream"),

@@ -28,7 +28,7 @@ FOR_CLIENTS = FeatureSettings(metrics=MetricSettings(client_streams=frozenset({"
         ({"stream": "own", "data": {}}, "access.denied", "data.stream: not a stream that clients may push to"),
         ({"stream": "a:b", "data": {}}, "access.denied", None),
         ({"stream": "", "data": {}}, "request.malformed", "data.stream: expected 1 to 64 characters, got 0"),
-        ({"stream": "a", "data": [1]}, "request.malformed", "data.data: expected an object"),
+        ({"stream": "a", "data": [1]}, "request.malformed", "data.data: expected an object, got an array"),
         ({"stream": "a"}, "request.malformed", "data.data: missing"),
         ({"stream": "b", "data": {}}, "access.denied", "data.stream: not a stream that clients may push to"),
         (

@@ -32,6 +32,7 @@ from rtcore.values.commands import (
 )
 from rtcore.values.events import Json, format_timestamp
 from rtcore.values.positions import Since
+from rtcore.values.shown import show
 
 __all__ = ["heartbeat_data", "run_command"]
 
@@ -100,14 +101,16 @@ def _replay(context: CommandContext, command: Replay) -> Reply:
 def _checked_range(first: int, last: int, index: int, lane: Any) -> Range:
     if first < 1 or last < first:
         field = f"data.ranges[{index}]"
-        raise RequestError(ErrorCode.INVALID_POSITION, f"{field}: expected 1 <= from <= to", field=field)
+        problem = f"{field}: expected 1 <= from <= to, got from {show(first)} to {show(last)}"
+        raise RequestError(ErrorCode.INVALID_POSITION, problem, field=field)
     return Range(lane=lane, first=first, last=last)
 
 
 def _history(context: CommandContext, command: History) -> Reply:
     context.hub.access.check_read(context.identity, command.channel, field="data.channel")
     if command.limit is not None and command.limit < 1:
-        raise RequestError(ErrorCode.MALFORMED, "data.limit: expected at least 1", field="data.limit")
+        problem = f"data.limit: expected at least 1, got {show(command.limit)}"
+        raise RequestError(ErrorCode.MALFORMED, problem, field="data.limit")
     page = context.hub.history(
         command.channel,
         since=_place(command.channel, command.since),

@@ -13,6 +13,7 @@ from typing import Final, cast
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.values.limits import Limits
+from rtcore.values.shown import show
 
 __all__ = ["Condition", "ConditionReader", "Scalar", "invalid_filter"]
 
@@ -61,9 +62,9 @@ class ConditionReader:
 
     def _named_set(self, operator: str, wanted: object, field: str) -> Condition:
         if operator == "in" and not isinstance(wanted, list | tuple):
-            raise invalid_filter(field, "expected an array")
+            raise invalid_filter(field, f"expected an array, got {show(wanted)}")
         if operator == "eq" and isinstance(wanted, list | tuple):
-            raise invalid_filter(field, "expected one value")
+            raise invalid_filter(field, f"expected one value, got an array of {len(wanted)}")
         return self._set(wanted, field)
 
     def _set(self, wanted: object, field: str) -> Condition:
@@ -86,17 +87,17 @@ class ConditionReader:
 
     def _scalar(self, value: object, field: str) -> Scalar:
         if self._pattern_length and not isinstance(value, str):
-            raise invalid_filter(field, "expected text")
+            raise invalid_filter(field, f"expected text, got {show(value)}")
         if isinstance(value, str):
             longest = self._pattern_length or self._limits.filter_text_length
             if len(value) > longest:
                 raise invalid_filter(field, f"text of {len(value)} characters exceeds the limit of {longest}")
             return value
         if isinstance(value, float) and not math.isfinite(value):
-            raise invalid_filter(field, "expected a finite number")
+            raise invalid_filter(field, f"expected a finite number, got {show(value)}")
         if value is None or isinstance(value, bool | int | float):
             return value
-        raise invalid_filter(field, "expected text, a number, true, false or null")
+        raise invalid_filter(field, f"expected text, a number, true, false or null, got {show(value)}")
 
     def _range(self, wanted: Mapping[str, object], field: str) -> Condition:
         if self._pattern_length:
@@ -109,7 +110,7 @@ class ConditionReader:
             if operator in wanted:
                 value = self._scalar(wanted[operator], f"{field}.{operator}")
                 if _kind(value) not in ("number", "text"):
-                    raise invalid_filter(f"{field}.{operator}", "expected a number or text")
+                    raise invalid_filter(f"{field}.{operator}", f"expected a number or text, got {show(value)}")
                 if bounds and _kind(bounds[0][1]) != _kind(value):
                     raise invalid_filter(f"{field}.{operator}", "both ends of a range must be numbers, or both text")
                 bounds.append((operator, value))

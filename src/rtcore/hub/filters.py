@@ -25,6 +25,7 @@ from rtcore.hub.filter_conditions import Condition, ConditionReader, Scalar, inv
 from rtcore.values.channels import CHANNEL_NAME_LENGTH
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
+from rtcore.values.shown import show
 
 __all__ = ["MATCH_ALL", "Filter", "compile_filter"]
 
@@ -88,7 +89,7 @@ def compile_filter(where: Mapping[str, Json] | None, limits: Limits, *, field: s
     if not where and (where is None or isinstance(where, Mapping)):
         return MATCH_ALL
     if not isinstance(where, Mapping):
-        raise invalid_filter(field, "expected an object")
+        raise invalid_filter(field, f"expected an object, got {show(where)}")
     if len(where) > limits.filter_fields:
         raise invalid_filter(field, f"{len(where)} fields exceed filter_fields={limits.filter_fields}")
     conditions: set[tuple[str, Condition]] = set()
@@ -119,7 +120,8 @@ _PATTERNED: Final[dict[str, Callable[[Limits], int]]] = {
 def _field_name(key: str, field: str) -> str:
     """The canonical name of a field: `type`, `channel`, or the path to it in the data, with a leading dot."""
     if not isinstance(key, str) or not 0 < len(key) <= _PATH_LENGTH:
-        raise invalid_filter(field, f"the name of a field must have 1 to {_PATH_LENGTH} characters")
+        got = str(len(key)) if isinstance(key, str) else show(key)
+        raise invalid_filter(field, f"the name of a field must have 1 to {_PATH_LENGTH} characters, got {got}")
     if key in ("type", "event_type"):
         return "type"
     if key == "channel":
@@ -127,7 +129,7 @@ def _field_name(key: str, field: str) -> str:
     name = key if key.startswith(".") else f".{key}"
     steps = tuple(name[1:].split("."))
     if "" in steps or len(steps) > _PATH_STEPS:
-        raise invalid_filter(f"{field}.{key}", f"expected 1 to {_PATH_STEPS} names joined by dots")
+        raise invalid_filter(f"{field}.{key}", f"expected 1 to {_PATH_STEPS} names joined by dots, got {show(key)}")
     return name
 
 

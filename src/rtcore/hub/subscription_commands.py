@@ -15,6 +15,7 @@ from rtcore.values.commands import Ack, BatchRequest, SetFilters, SinceRequest, 
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
 from rtcore.values.positions import FromPosition, Position
+from rtcore.values.shown import show
 
 __all__ = ["acknowledge", "preparations", "set_filters", "subscribe", "subscribe_now", "unsubscribe"]
 
@@ -103,16 +104,18 @@ def _window(request: BatchRequest | None, limits: Limits) -> Batch | None:
     events = limits.batch_events if request.events is None else request.events
     seconds = limits.batch_seconds if request.seconds is None else request.seconds
     if not 1 <= events <= limits.batch_events_maximum:
-        raise _out_of_range("data.batch.events", f"1 to batch_events_maximum={limits.batch_events_maximum}")
+        raise _out_of_range("data.batch.events", f"1 to batch_events_maximum={limits.batch_events_maximum}", events)
     if not 0 < seconds <= limits.batch_seconds_maximum:
         raise _out_of_range(
-            "data.batch.seconds", f"a number over 0, up to batch_seconds_maximum={limits.batch_seconds_maximum}"
+            "data.batch.seconds",
+            f"a number over 0, up to batch_seconds_maximum={limits.batch_seconds_maximum}",
+            seconds,
         )
     return Batch(events=events, seconds=seconds)
 
 
-def _out_of_range(field: str, expected: str) -> RequestError:
-    return RequestError(ErrorCode.MALFORMED, f"{field}: expected {expected}", field=field)
+def _out_of_range(field: str, expected: str, got: float) -> RequestError:
+    return RequestError(ErrorCode.MALFORMED, f"{field}: expected {expected}, got {show(got)}", field=field)
 
 
 def _attach_all(

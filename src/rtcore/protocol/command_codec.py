@@ -44,6 +44,7 @@ from rtcore.values.commands import (
 from rtcore.values.events import Json, Lane
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position
+from rtcore.values.shown import show
 
 __all__ = ["decode_any", "decode_command"]
 
@@ -110,7 +111,7 @@ def _object_hook(converter: Converter, kind: type, expected: str = "an object") 
 
     def hook(value: object, _: object) -> object:
         if not isinstance(value, dict):
-            fault(f"expected {expected}")
+            fault(f"expected {expected}, got {show(value)}")
         try:
             return structure(value, kind)
         except ClassValidationError as error:
@@ -122,7 +123,7 @@ def _object_hook(converter: Converter, kind: type, expected: str = "an object") 
 def _ranges_hook(read_range: Hook) -> Hook:
     def hook(value: object, _: object) -> tuple[OffsetRange, ...]:
         if not isinstance(value, list) or not value:
-            fault("expected an array of one or more ranges")
+            fault(f"expected an array of one or more ranges, got {'none' if value == [] else show(value)}")
         return tuple(within(f"[{i}]", partial(read_range, each, OffsetRange)) for i, each in enumerate(value))
 
     return hook

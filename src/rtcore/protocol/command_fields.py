@@ -24,6 +24,7 @@ from rtcore.values.positions import (
     Since,
     WithinSeconds,
 )
+from rtcore.values.shown import show
 
 __all__ = [
     "LANES",
@@ -38,6 +39,7 @@ __all__ = [
     "read_positions",
     "read_since",
     "read_text",
+    "read_time",
     "within",
 ]
 
@@ -65,26 +67,36 @@ def within(path: str, read: Callable[[], _T]) -> _T:
 
 
 def read_text(value: object, _: object = None) -> str:
-    """Text."""
-    return value if isinstance(value, str) else fault("expected text")
+    """Text; what else comes is not repeated, since it may be a token."""
+    return value if isinstance(value, str) else fault(f"expected text, got {show(value, secret=True)}")
 
 
 def read_integer(value: object, _: object = None) -> int:
     """A whole number; `1.0` is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else fault("expected a whole number")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    fault(f"expected a whole number, got {show(value)}")
 
 
 def read_number(value: object, _: object = None) -> float:
     """Any number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    fault("expected a number")
+    fault(f"expected a number, got {show(value)}")
+
+
+def read_time(value: object) -> float | None:
+    """An RFC 3339 time, as Unix seconds; None if it is none."""
+    try:
+        return parse_timestamp(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def read_lane(value: object, _: object = None) -> Lane:
     """A lane by its name."""
-    lane = LANES.get(read_text(value))
-    return fault("expected high, normal or low") if lane is None else lane
+    lane = LANES.get(value) if isinstance(value, str) else None
+    return fault(f"expected high, normal or low, got {show(value)}") if lane is None else lane
 
 
 def read_channel_name(value: object, _: object = None) -> ChannelName:
@@ -98,7 +110,7 @@ def read_channel_name(value: object, _: object = None) -> ChannelName:
 def read_channel_names(value: object, _: object = None) -> tuple[ChannelName, ...]:
     """One or more names."""
     if not isinstance(value, list) or not value:
-        fault("expected an array of one or more channel names")
+        fault(f"expected an array of one or more channel names, got {_show_many(value)}")
     return tuple(within(f"[{index}]", partial(read_channel_name, name)) for index, name in enumerate(value))
 
 
@@ -107,13 +119,13 @@ def read_position(value: object, _: object = None) -> Position:
     try:
         return Position.parse(read_text(value))
     except ValueError:
-        fault("not a position", ErrorCode.INVALID_POSITION)
+        fault(f"not a position: {show(value)}", ErrorCode.INVALID_POSITION)
 
 
 def read_positions(value: object, _: object = None) -> dict[ChannelName, Position]:
     """Positions by channel, one or more."""
     if not isinstance(value, dict) or not value:
-        fault("expected an object of positions by channel")
+        fault(f"expected an object of positions by channel, got {_show_many(value)}")
     positions: dict[ChannelName, Position] = {}
     for name, text in value.items():
         path = f".{name[:NAME_SHOWN]}"
@@ -127,9 +139,9 @@ def read_since(value: object, _: object = None) -> SinceRequest:
     if isinstance(value, str):
         return SinceRequest(place=FromPosition(read_position(value)))
     if not isinstance(value, dict):
-        fault("expected a position or an object")
+        fault(f"expected a position or an object, got {show(value)}")
     if len(value) != 1:
-        fault(f"expected exactly one of {', '.join(_PLACES)} or positions")
+        fault(f"expected exactly one of {', '.join(_PLACES)} or positions, got {len(value)}")
     ((name, argument),) = value.items()
     if name == "positions":
         positions = within(".positions", partial(read_positions, argument))
@@ -140,15 +152,21 @@ def read_since(value: object, _: object = None) -> SinceRequest:
     return SinceRequest(place=within(f".{name}", partial(reader, argument)))
 
 
+def _show_many(value: object) -> str:
+    return "none" if isinstance(value, list | dict) else show(value)
+
+
 def _timestamp(value: object) -> float:
-    try:
-        return parse_timestamp(read_text(value))
-    except (ValueError, OverflowError):
-        fault("expected an RFC 3339 timestamp", ErrorCode.INVALID_POSITION)
+    seconds = read_time(value)
+    if seconds is None:
+        fault(f"expected an RFC 3339 timestamp, got {show(value)}", ErrorCode.INVALID_POSITION)
+    return seconds
 
 
 def _not_negative(value: _Number) -> _Number:
-    return value if value >= 0 else fault("expected a number not below 0", ErrorCode.INVALID_POSITION)
+    if value >= 0:
+        return value
+    fault(f"expected a number not below 0, got {show(value)}", ErrorCode.INVALID_POSITION)
 
 
 _PLACES: Final[Mapping[str, Callable[[object], Since]]] = {

@@ -21,6 +21,7 @@ from rtcore.values.events import Event, Json, Lane
 from rtcore.values.hot import value
 from rtcore.values.limits import Limits
 from rtcore.values.positions import Position
+from rtcore.values.shown import show
 
 __all__ = [
     "REQUEST_ID_LENGTH",
@@ -89,7 +90,7 @@ def decode_object(text: bytes, limits: Limits) -> dict[str, Json]:
     """
     message = json_loads(text, limits.json_depth)
     if not isinstance(message, dict):
-        raise RequestError(ErrorCode.MALFORMED, f"expected an object, got {_kind(message)}")
+        raise RequestError(ErrorCode.MALFORMED, f"expected an object, got {show(message, secret=True)}")
     return message
 
 
@@ -114,17 +115,18 @@ def decode_envelope(message: Mapping[str, Json], limits: Limits) -> IncomingMess
     """
     name = message.get("type")
     if not isinstance(name, str):
-        raise _malformed("type", "missing" if "type" not in message else f"expected text, got {_kind(name)}")
+        raise _malformed("type", "missing" if "type" not in message else f"expected text, got {show(name)}")
     if not 0 < len(name) <= limits.type_length:
         raise _malformed("type", f"expected 1 to type_length={limits.type_length} characters, got {len(name)}")
     data = message.get("data")
     if data is None:
         data = {}
     elif not isinstance(data, dict):
-        raise _malformed("data", f"expected an object, got {_kind(data)}")
+        raise _malformed("data", f"expected an object, got {show(data, secret=True)}")
     identifier = request_id(message)
     if identifier is None and message.get("id") is not None:
-        raise _malformed("id", f"expected text of up to {REQUEST_ID_LENGTH} characters or a whole number of 64 bits")
+        expected = f"text of up to {REQUEST_ID_LENGTH} characters or a whole number of 64 bits"
+        raise _malformed("id", f"expected {expected}, got {show(message['id'])}")
     return IncomingMessage(name, data, identifier)
 
 
@@ -258,18 +260,6 @@ def encode_dropped(
     """The `dropped` message; arguments as of `dropped_data`, and the time in Unix seconds."""
     data = dropped_data(channel, types, ranges, position, conflated)
     return encode_reply("dropped", cast("Mapping[str, object]", data), timestamp=timestamp)
-
-
-def _kind(value: Json) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, int | float):
-        return "a number"
-    return "an object" if isinstance(value, dict) else "an array"
 
 
 def _malformed(field: str, message: str) -> RequestError:

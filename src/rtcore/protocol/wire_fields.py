@@ -8,7 +8,8 @@ Fields of the commands and bodies that features and profiles add: declared once,
         reason: str | None = wire(text(1000), default=None)
 
 Nothing is coerced, a key that the class does not have is refused, and `null` stands for a field that is left out. The
-first fault becomes a `RequestError` with the path of its field and the limit.
+first fault becomes a `RequestError` with the path of its field, the limit, and what came: see `show`. Of `text`, which
+may be a token or a key, no more is repeated than its length.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
 from rtcore.errors import ErrorCode, RequestError
-from rtcore.protocol.command_fields import NAME_SHOWN, fault, read_channel_name, read_integer, read_text, within
-from rtcore.values.events import Json, parse_timestamp
+from rtcore.protocol.command_fields import NAME_SHOWN, fault, read_channel_name, read_text, read_time, within
+from rtcore.values.events import Json
+from rtcore.values.shown import show
 
 __all__ = [
     "Reader",
@@ -92,8 +94,9 @@ def one_of(*choices: str) -> Reader[str]:
     """One of a few words."""
 
     def read(value: object) -> str:
-        given = read_text(value)
-        return given if given in choices else fault(f"expected one of {', '.join(choices)}")
+        if isinstance(value, str) and value in choices:
+            return value
+        return fault(f"expected one of {', '.join(choices)}, got {show(value)}")
 
     return read
 
@@ -102,8 +105,9 @@ def whole_number(least: int, most: int) -> Reader[int]:
     """A whole number from `least` to `most`; `1.0` is none."""
 
     def read(value: object) -> int:
-        given = read_integer(value)
-        return given if least <= given <= most else fault(f"expected a whole number from {least} to {most}")
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            return value
+        return fault(f"expected a whole number from {least} to {most}, got {show(value)}")
 
     return read
 
@@ -113,24 +117,22 @@ def number(least: float, most: float = math.inf) -> Reader[float]:
     bounds = f"of at least {least:.15g}" if most == math.inf else f"from {least:.15g} to {most:.15g}"
 
     def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            fault("expected a number")
-        return float(value) if least <= value <= most else fault(f"expected a number {bounds}")
+        if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+            return float(value)
+        return fault(f"expected a number {bounds}, got {show(value)}")
 
     return read
 
 
 def flag(value: object) -> bool:
     """True or false."""
-    return value if isinstance(value, bool) else fault("expected true or false")
+    return value if isinstance(value, bool) else fault(f"expected true or false, got {show(value)}")
 
 
 def timestamp(value: object) -> float:
     """An RFC 3339 time, as Unix seconds."""
-    try:
-        return parse_timestamp(read_text(value))
-    except (ValueError, OverflowError):
-        fault("expected an RFC 3339 timestamp")
+    seconds = read_time(value)
+    return fault(f"expected an RFC 3339 timestamp, got {show(value)}") if seconds is None else seconds
 
 
 def channel_name(value: object) -> str:
@@ -148,7 +150,7 @@ def items(read: Reader[_T], most: int, *, least: int = 1) -> Reader[tuple[_T, ..
 
     def read_all(value: object) -> tuple[_T, ...]:
         if not isinstance(value, list):
-            fault("expected an array")
+            fault(f"expected an array, got {show(value)}")
         if not least <= len(value) <= most:
             fault(f"expected {least} to {most} entries, got {len(value)}", _length_code(len(value), most))
         return tuple(within(f"[{index}]", partial(read, each)) for index, each in enumerate(value))
@@ -161,7 +163,7 @@ def table(read: Reader[_T], most: int) -> Reader[dict[str, _T]]:
 
     def read_all(value: object) -> dict[str, _T]:
         if not isinstance(value, dict):
-            fault("expected an object")
+            fault(f"expected an object, got {show(value, secret=True)}")
         if len(value) > most:
             fault(f"expected at most {most} entries, got {len(value)}", ErrorCode.TOO_LARGE)
         return {name: within(f".{name[:NAME_SHOWN]}", partial(read, each)) for name, each in value.items()}
@@ -196,7 +198,7 @@ def nested(kind: type[_T]) -> Reader[_T]:
 
 def _read(value: object, kind: type[_T]) -> _T:
     if not isinstance(value, dict):
-        fault("expected an object")
+        fault(f"expected an object, got {show(value, secret=True)}")
     structure, names = _structure(cast("Hashable", kind))
     known = names.values()
     given = {name: each for name, each in value.items() if each is not None or name not in known}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Final, cast
 
 import trio
@@ -11,10 +11,14 @@ from starlette.requests import Request
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
+from rtcore.values.shown import show
 
-__all__ = ["Fields", "read_body", "read_parameters"]
+__all__ = ["Fields", "as_number", "read_body", "read_parameters", "whole_parameter"]
 
 _MISSING: Final = object()
+
+_DIGITS: Final = 18
+"""Most digits of a whole number: as in a position, so that every offset fits into 64 bits."""
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:
@@ -70,7 +74,8 @@ class Fields:
 
     def __init__(self, value: Json, path: str = "") -> None:
         if not isinstance(value, dict):
-            raise RequestError(ErrorCode.MALFORMED, f"expected an object, got {_kind(value)}", field=path or None)
+            problem = f"expected an object, got {show(value, secret=True)}"
+            raise RequestError(ErrorCode.MALFORMED, problem, field=path or None)
         self._values = dict(value)
         self._path = path
 
@@ -82,7 +87,7 @@ class Fields:
         """A text that must be there."""
         value = self._take(name)
         if not isinstance(value, str):
-            raise self._wrong(name, "text", value)
+            raise self._wrong(name, "text", show(value, secret=True))
         return value
 
     def optional_text(self, name: str) -> str | None:
@@ -94,22 +99,20 @@ class Fields:
 
     def choice(self, name: str, choices: Collection[str]) -> str | None:
         """One of some texts, or None where it is missing or null."""
-        value = self.optional_text(name)
-        if value is not None and value not in choices:
-            raise RequestError(
-                ErrorCode.MALFORMED, f"expected one of {', '.join(sorted(choices))}", field=self.field(name)
-            )
-        return value
+        value = self._values.pop(name, None)
+        if value is None or (isinstance(value, str) and value in choices):
+            return value
+        raise self._wrong(name, f"one of {', '.join(sorted(choices))}", show(value))
 
     def any(self, name: str) -> Json:
         """A value of any type that must be there."""
         return cast(Json, self._take(name))
 
     def items(self, name: str) -> list[Json]:
-        """A list that must be there."""
+        """An array that must be there."""
         value = self._take(name)
         if not isinstance(value, list):
-            raise self._wrong(name, "a list", value)
+            raise self._wrong(name, "an array", show(value))
         return value
 
     def finish(self) -> None:
@@ -128,15 +131,8 @@ class Fields:
             raise RequestError(ErrorCode.MALFORMED, "the field is missing", field=self.field(name))
         return value
 
-    def _wrong(self, name: str, expected: str, value: object) -> RequestError:
-        return RequestError(ErrorCode.MALFORMED, f"expected {expected}, got {_kind(value)}", field=self.field(name))
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "null"
-    names: Mapping[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
-    return names.get(type(value), "an object")
+    def _wrong(self, name: str, expected: str, got: str) -> RequestError:
+        return RequestError(ErrorCode.MALFORMED, f"expected {expected}, got {got}", field=self.field(name))
 
 
 def read_parameters(request: Request, known: Collection[str]) -> dict[str, str]:
@@ -154,3 +150,29 @@ def read_parameters(request: Request, known: Collection[str]) -> dict[str, str]:
             raise RequestError(ErrorCode.MALFORMED, "the parameter comes twice", field=name)
         parameters[name] = value
     return parameters
+
+
+def as_number(text: str) -> int | str:
+    """The whole number that a parameter says, of up to 18 digits; else the text, for the error to repeat."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else text
+
+
+def whole_parameter(name: str, text: str, least: int, most: int | None = None, *, setting: str = "") -> int:
+    """
+    The whole number of a parameter.
+
+    Args:
+        name: Its name.
+        text: What it says.
+        least: Smallest number that it may say.
+        most: Largest; None: any of up to 18 digits.
+        setting: The setting that `most` comes from, if it is one.
+
+    Raises:
+        RequestError: If it says something else.
+    """
+    number = as_number(text)
+    if isinstance(number, int) and least <= number and (most is None or number <= most):
+        return number
+    bound = f"of at least {least}" if most is None else f"from {least} to {setting and f'{setting}='}{most}"
+    raise RequestError(ErrorCode.MALFORMED, f"expected a whole number {bound}, got {show(number)}", field=name)

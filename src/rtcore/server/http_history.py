@@ -14,10 +14,10 @@ from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.hub.results import HistoryPage
 from rtcore.protocol.envelope import encode_event
 from rtcore.protocol.json_codec import json_dumps, json_loads
-from rtcore.server.http_bodies import read_parameters
+from rtcore.server.http_bodies import read_parameters, whole_parameter
 from rtcore.server.http_context import HttpContext
 from rtcore.values.channels import check_channel_name
-from rtcore.values.events import parse_timestamp
+from rtcore.values.events import Json, parse_timestamp
 from rtcore.values.identity import Identity
 from rtcore.values.positions import (
     FromOffset,
@@ -28,12 +28,9 @@ from rtcore.values.positions import (
     Since,
     WithinSeconds,
 )
+from rtcore.values.shown import show
 
 __all__ = ["HISTORY_PARAMETERS", "history"]
-
-_DIGITS: Final = 18
-"""Most digits of a whole number: as in a position, so that every offset fits into 64 bits."""
-
 
 async def history(context: HttpContext, request: Request, identity: Identity) -> Response:
     """Events of the past, in the form of the WebSocket's `history` reply."""
@@ -44,11 +41,10 @@ async def history(context: HttpContext, request: Request, identity: Identity) ->
         raise RequestError(ErrorCode.UNKNOWN_CHANNEL, str(error), field="name") from error
     context.hub.access.check_read(identity, channel, field="name")
     parameters = read_parameters(request, HISTORY_PARAMETERS)
-    limit = _whole("limit", parameters["limit"], 1) if "limit" in parameters else None
-    if limit is not None and limit > context.limits.replay_events:
-        raise _wrong("limit", f"a whole number of at most replay_events={context.limits.replay_events}")
+    limit, most = parameters.get("limit"), context.limits.replay_events
+    count = None if limit is None else whole_parameter("limit", limit, 1, most, setting="replay_events")
     where = _read_where(parameters["where"], context) if "where" in parameters else MATCH_ALL
-    page = context.hub.history(channel, since=_read_since(parameters), where=where, limit=limit)
+    page = context.hub.history(channel, since=_read_since(parameters), where=where, limit=count)
     return Response(_encode(page), media_type="application/json")
 
 
@@ -70,7 +66,7 @@ def _read_where(text: str, context: HttpContext) -> Filter:
     except RequestError as error:
         raise RequestError(error.code, error.message, field="where") from error
     if not isinstance(value, dict):
-        raise _wrong("where", "a JSON object")
+        raise _wrong("where", "a JSON object", value)
     return compile_filter(value, context.limits, field="where")
 
 
@@ -85,18 +81,19 @@ def _from_position(name: str, text: str) -> Since:
     try:
         return FromPosition(Position.parse(text))
     except ValueError as error:
-        raise RequestError(ErrorCode.INVALID_POSITION, "not a position of this server", field=name) from error
+        problem = f"not a position of this server: {show(text)}"
+        raise RequestError(ErrorCode.INVALID_POSITION, problem, field=name) from error
 
 
 def _from_offset(name: str, text: str) -> Since:
-    return FromOffset(_whole(name, text, 0))
+    return FromOffset(whole_parameter(name, text, 0))
 
 
 def _from_timestamp(name: str, text: str) -> Since:
     try:
         return FromTimestamp(parse_timestamp(text))
     except (ValueError, OverflowError) as error:
-        raise _wrong(name, "an RFC 3339 timestamp, such as 2025-01-15T12:00:00Z") from error
+        raise _wrong(name, "an RFC 3339 timestamp, such as 2025-01-15T12:00:00Z", text) from error
 
 
 def _within_seconds(name: str, text: str) -> Since:
@@ -105,22 +102,16 @@ def _within_seconds(name: str, text: str) -> Since:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise _wrong(name, "a number over 0")
+        raise _wrong(name, "a number over 0", text)
     return WithinSeconds(seconds)
 
 
 def _last_events(name: str, text: str) -> Since:
-    return LastEvents(_whole(name, text, 1))
+    return LastEvents(whole_parameter(name, text, 1))
 
 
-def _whole(name: str, text: str, least: int) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS) or int(text) < least:
-        raise _wrong(name, f"a whole number of at least {least}")
-    return int(text)
-
-
-def _wrong(name: str, expected: str) -> RequestError:
-    return RequestError(ErrorCode.MALFORMED, f"expected {expected}", field=name)
+def _wrong(name: str, expected: str, got: Json) -> RequestError:
+    return RequestError(ErrorCode.MALFORMED, f"expected {expected}, got {show(got)}", field=name)
 
 
 _SINCE: Final[dict[str, Callable[[str, str], Since]]] = {

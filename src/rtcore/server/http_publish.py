@@ -66,12 +66,11 @@ async def publish_batch(context: HttpContext, request: Request, identity: Identi
         fields = Fields(json_loads(body, context.limits.json_depth))
         items = fields.items("events")
         fields.finish()
-        if not items or len(items) > context.limits.publish_batch_events:
-            raise RequestError(
-                ErrorCode.TOO_LARGE if items else ErrorCode.MALFORMED,
-                f"a batch must have 1 to publish_batch_events={context.limits.publish_batch_events} events",
-                field="events",
-            )
+        most = context.limits.publish_batch_events
+        if not 0 < len(items) <= most:
+            code = ErrorCode.TOO_LARGE if items else ErrorCode.MALFORMED
+            problem = f"a batch must have 1 to publish_batch_events={most} events, got {len(items)}"
+            raise RequestError(code, problem, field="events")
         publications = [_read(item, f"events[{index}]", context, identity) for index, item in enumerate(items)]
         return json_dumps({"outcomes": _publish_all(context, publications)})
 
@@ -153,9 +152,8 @@ def _check(publication: _Publication, fields: Fields, limits: Limits) -> None:
     except ValueError as error:
         raise RequestError(ErrorCode.MALFORMED, str(error), field=fields.field("type")) from error
     if publication.key is not None and not 0 < len(publication.key) <= KEY_LENGTH:
-        raise RequestError(
-            ErrorCode.MALFORMED, f"a key must have 1 to {KEY_LENGTH} characters", field=fields.field("key")
-        )
+        problem = f"a key must have 1 to {KEY_LENGTH} characters, got {len(publication.key)}"
+        raise RequestError(ErrorCode.MALFORMED, problem, field=fields.field("key"))
     if limits.message_bytes < limits.publish_body_bytes * 5:  # a number in JSON may be written up to 5 times as long
         size = len(
             encode_event_body(

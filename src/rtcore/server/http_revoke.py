@@ -30,10 +30,12 @@ async def revoke(context: HttpContext, request: Request, identity: Identity) -> 
     token_id, user = fields.optional_text("token_id"), fields.optional_text("user")
     fields.finish()
     if (token_id is None) == (user is None):
-        raise RequestError(ErrorCode.MALFORMED, "expected either token_id or user", field="token_id")
+        got = "neither" if user is None else "both"
+        raise RequestError(ErrorCode.MALFORMED, f"expected either token_id or user, got {got}", field="token_id")
     for name, value in (("token_id", token_id), ("user", user)):
         if value is not None and not 0 < len(value) <= REVOKED_NAME_LENGTH:
-            raise RequestError(ErrorCode.MALFORMED, f"expected 1 to {REVOKED_NAME_LENGTH} characters", field=name)
+            expected = f"1 to {REVOKED_NAME_LENGTH} characters"
+            raise RequestError(ErrorCode.MALFORMED, f"expected {expected}, got {len(value)}", field=name)
     if token_id is not None:
         return JSONResponse({"token_id": token_id, "ended": context.revocations.revoke_token(token_id)})
     assert user is not None

@@ -50,11 +50,10 @@ class IdempotencyKey:
             RequestError: If it is empty, too long or not visible ASCII.
         """
         if not 0 < len(text) <= KEY_LENGTH or not all("!" <= letter <= "~" for letter in text):
-            raise RequestError(
-                ErrorCode.MALFORMED,
-                f"Idempotency-Key must have 1 to {KEY_LENGTH} visible ASCII characters",
-                field="Idempotency-Key",
-            )
+            expected = f"1 to {KEY_LENGTH} visible ASCII characters"
+            got = f"{len(text)} characters"  # no more, since it is a key
+            problem = f"Idempotency-Key must have {expected}, got {got}"
+            raise RequestError(ErrorCode.MALFORMED, problem, field="Idempotency-Key")
         return cls(owner, text)
 
 

@@ -30,7 +30,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from rtcore.errors import SettingsError
 from rtcore.server.settings import Settings
-from rtcore.values.rules import Rule, bound_of, show
+from rtcore.values.rules import Rule, bound_of, show_setting
 from rtcore.values.secret import HIDDEN, Secret
 
 __all__ = ["check_types", "fields_of", "is_table", "settings_table", "step", "structure_settings", "without_none"]
@@ -203,7 +203,7 @@ def _field_hook(attribute: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
             raise  # its own members name their paths
         except (ValueError, TypeError):
             shown = Secret(value) if is_secret and isinstance(value, str) else value
-            raise ValueError(f"expected {expectation}, got {show(shown, secret=hidden)}") from None
+            raise ValueError(f"expected {expectation}, got {show_setting(shown, secret=hidden)}") from None
         return result
 
     return structure
@@ -220,7 +220,7 @@ def _class_hook(kind: type) -> Callable[[Any, Any], Any]:
 
     def structure(value: Any, target: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise ValueError(f"expected a table, got {show(value, secret=True)}")
+            raise ValueError(f"expected a table, got {show_setting(value, secret=True)}")
         return function(dict(value), target)
 
     return structure
@@ -229,7 +229,7 @@ def _class_hook(kind: type) -> Callable[[Any, Any], Any]:
 def _strict(kind: type) -> Callable[[Any, Any], Any]:
     def structure(value: Any, _kind: Any) -> Any:
         if type(value) is not kind:
-            raise ValueError(f"expected {_WORDS[kind]}, got {show(value)}")
+            raise ValueError(f"expected {_WORDS[kind]}, got {show_setting(value)}")
         return value
 
     return structure
@@ -237,7 +237,7 @@ def _strict(kind: type) -> Callable[[Any, Any], Any]:
 
 def _number(value: Any, _kind: Any) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError(f"expected a number, got {show(value)}")
+        raise ValueError(f"expected a number, got {show_setting(value)}")
     return float(value)
 
 
@@ -245,7 +245,7 @@ def _path(value: Any, _kind: Any) -> Path:
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"expected a path, got {show(value)}")
+        raise ValueError(f"expected a path, got {show_setting(value)}")
     return Path(value)
 
 
@@ -255,13 +255,13 @@ def _secret(value: Any, _kind: Any) -> Secret:
 
 def _choice(value: Any, kind: Any) -> Any:
     if value not in get_args(kind) or not isinstance(value, str):
-        raise ValueError(f"expected one of {', '.join(map(json.dumps, get_args(kind)))}, got {show(value)}")
+        raise ValueError(f"expected one of {', '.join(map(json.dumps, get_args(kind)))}, got {show_setting(value)}")
     return value
 
 
 def _member(value: Any, kind: Any) -> Any:
     if not isinstance(value, str):
-        raise ValueError(f"expected {_words_of_compound(kind)}, got {show(value)}")
+        raise ValueError(f"expected {_words_of_compound(kind)}, got {show_setting(value)}")
     return kind(value)
 
 

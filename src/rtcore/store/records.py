@@ -16,7 +16,7 @@ from rtcore.errors import ErrorCode, RequestError, StoreError
 from rtcore.protocol.json_codec import json_dumps, json_loads
 from rtcore.store.store import Change, Delete, Put
 from rtcore.values.events import Json
-from rtcore.values.rules import show
+from rtcore.values.shown import show
 
 __all__ = ["DOCUMENT_BYTES", "KEY_BYTES", "WRITE_BYTES", "Record", "Span", "check_key", "decode", "encode"]
 

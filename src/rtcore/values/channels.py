@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from attrs import evolve, field, fields, frozen, validators
 
+from rtcore.values.shown import show
+
 __all__ = [
     "CHANNEL_NAME_LENGTH",
     "Namespace",
@@ -52,13 +54,13 @@ def check_channel_name(name: str) -> str:
     and workspaces, see `channel_part`.
 
     Raises:
-        ValueError: If it may not; the message does not repeat the name.
+        ValueError: If it may not; the message repeats 60 characters of the name at most, escaped.
     """
     if len(name) > CHANNEL_NAME_LENGTH:
         raise ValueError(f"channel name of {len(name)} characters exceeds the limit of {CHANNEL_NAME_LENGTH}")
     if not _matches(name):
         wanted = "letters, digits, '_', '.', ':', '~' or '-', and begin with a letter or digit"
-        raise ValueError(f"channel name must be {wanted}")
+        raise ValueError(f"channel name must be {wanted}, got {show(name)}")
     return name
 
 

@@ -13,6 +13,7 @@ from attrs import field
 
 from rtcore.values.hot import value
 from rtcore.values.positions import Position
+from rtcore.values.shown import show
 
 __all__ = [
     "DEFAULT_LANES",
@@ -65,14 +66,15 @@ def check_event_type(name: str, maximum_length: int) -> str:
     Return the name if it may be an event's type: letters, digits, `_ . : -`, the first a letter or digit, not reserved.
 
     Raises:
-        ValueError: If it may not; the message does not repeat the name.
+        ValueError: If it may not; the message repeats 60 characters of the name at most, escaped.
     """
     if len(name) > maximum_length:
         raise ValueError(f"event type of {len(name)} characters exceeds type_length={maximum_length}")
     if not _TYPE.fullmatch(name):
-        raise ValueError("event type must be letters, digits, '_', '.', ':' or '-', and begin with a letter or digit")
+        wanted = "letters, digits, '_', '.', ':' or '-', and begin with a letter or digit"
+        raise ValueError(f"event type must be {wanted}, got {show(name)}")
     if name in RESERVED_TYPES:
-        raise ValueError("event type is reserved for the server's own messages")
+        raise ValueError(f"event type {show(name)} is reserved for the server's own messages")
     return name
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import attrs
 from attrs import frozen
 
-from rtcore.values.secret import Secret
+from rtcore.values.shown import Kinds, show
 
 __all__ = [
     "Rule",
@@ -30,15 +30,13 @@ __all__ = [
     "number",
     "one_of",
     "optional",
-    "show",
+    "show_setting",
     "text",
     "whole",
 ]
 
-_SHOWN: Final = 60
-"""Longest piece of a wrong value that a message repeats, in characters."""
-
-_KINDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
+_KINDS: Final[Kinds] = (
+    (type(None), "nothing"),
     (dict, "a table"),
     ((list, tuple, set, frozenset), "a list"),
     (str, "text"),
@@ -47,18 +45,9 @@ _KINDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
 )
 
 
-def show(value: object, *, secret: bool = False) -> str:
-    """A wrong value as a message may repeat it: short scalars as JSON, all else (and every secret) by its kind."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, Secret):
-        return f"{len(value.reveal().encode())} bytes"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if not secret and isinstance(value, (str, int, float)):
-        shown = json.dumps(value, ensure_ascii=True)
-        return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-    return next((words for kind, words in _KINDS if isinstance(value, kind)), type(value).__name__)
+def show_setting(value: object, *, secret: bool = False) -> str:
+    """A wrong value of a setting, as a message may repeat it: see `show`; kinds have the names that TOML gives them."""
+    return show(value, secret=secret, kinds=_KINDS)
 
 
 @frozen
@@ -72,7 +61,8 @@ class Rule:
 
     def __call__(self, _instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not self.passes(value):
-            raise ValueError(f"{attribute.name}: expected {self.expectation}, got {show(value, secret=self.secret)}")
+            got = show_setting(value, secret=self.secret)
+            raise ValueError(f"{attribute.name}: expected {self.expectation}, got {got}")
 
 
 def whole(least: int, most: int | None = None) -> Rule:

@@ -224,15 +224,18 @@ async def test_text_that_json_cannot_carry_does_not_stop_alerts(
         ({"condition": "cpu >"}, "condition", 'condition: column 6: expected a value after ">", got the end'),
         ({"condition": "a" * 1001}, "condition",
          "condition: column 1001: condition of 1001 characters exceeds alert_condition_length=1000"),
-        ({"severity": "bad"}, "severity", "severity: expected one of low, medium, high, critical"),
+        ({"severity": "bad"}, "severity", 'severity: expected one of low, medium, high, critical, got "bad"'),
         ({"channels": ["dashboard", "pager"]}, "channels[1]",
          "channels[1]: unknown channel; there are dashboard, email, slack, sms, webhook"),
         ({"channels": ["http://127.0.0.1/"]}, "channels[0]",
          "channels[0]: unknown channel; there are dashboard, email, slack, sms, webhook"),
-        ({"cooldown": -1}, "cooldown", "cooldown: expected a whole number from 0 to 2592000000"),
-        ({"cooldown": 1.5}, "cooldown", "cooldown: expected a whole number"),
-        ({"for": "5m"}, "for", "for: expected a whole number"),
-        ({"absent": {"after": 1}}, "absent.after", "absent.after: expected a whole number from 1000 to 2592000000"),
+        ({"cooldown": -1}, "cooldown", "cooldown: expected a whole number from 0 to 2592000000, got -1"),
+        ({"cooldown": 1.5}, "cooldown", "cooldown: expected a whole number from 0 to 2592000000, got 1.5"),
+        ({"for": "5m"}, "for", 'for: expected a whole number from 0 to 2592000000, got "5m"'),
+        (
+            {"absent": {"after": 1}}, "absent.after",
+            "absent.after: expected a whole number from 1000 to 2592000000, got 1",
+        ),
         ({"message": "$nothing"}, "message", 'message: unknown name "$nothing"; there are alert_id, rule, severity, '
          "state, condition, values, started_at, cpu_utilization"),
         ({"message": "$message"}, "message", 'message: unknown name "$message"; there are alert_id, rule, severity, '

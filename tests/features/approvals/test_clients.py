@@ -236,7 +236,7 @@ async def test_server_without_tokens_has_one_workspace_and_nobody_to_decide_by_d
 
 BAD: list[tuple[str, Any, str, str]] = [
     ("approval.request", {}, "request.malformed", "data.title: missing"),
-    ("approval.request", {"title": 5}, "request.malformed", "data.title: expected text"),
+    ("approval.request", {"title": 5}, "request.malformed", "data.title: expected text, got a number"),
     ("approval.request", {"title": ""}, "request.malformed", "data.title: expected 1 to 200 characters, got 0"),
     (
         "approval.request",
@@ -248,13 +248,13 @@ BAD: list[tuple[str, Any, str, str]] = [
         "approval.request",
         {"title": "x", "quorum": 0},
         "request.malformed",
-        "data.quorum: expected a whole number from 1 to 20",
+        "data.quorum: expected a whole number from 1 to 20, got 0",
     ),
     (
         "approval.request",
         {"title": "x", "rejections": "1"},
         "request.malformed",
-        "data.rejections: expected a whole number",
+        'data.rejections: expected a whole number from 1 to 20, got "1"',
     ),
     (
         "approval.request",
@@ -266,14 +266,19 @@ BAD: list[tuple[str, Any, str, str]] = [
         "approval.request",
         {"title": "x", "expires_after": -1},
         "request.malformed",
-        "data.expires_after: expected a number of at least 0",
+        "data.expires_after: expected a number of at least 0, got -1",
     ),
-    ("approval.request", {"title": "x", "approvers": []}, "request.malformed", "data.approvers: expected an object"),
+    (
+        "approval.request",
+        {"title": "x", "approvers": []},
+        "request.malformed",
+        "data.approvers: expected an object, got an array",
+    ),
     (
         "approval.request",
         {"title": "x", "approvers": {}},
         "request.malformed",
-        "data.approvers: expected at least one role or user",
+        "data.approvers: expected at least one role or user, got none",
     ),
     (
         "approval.request",
@@ -299,7 +304,12 @@ BAD: list[tuple[str, Any, str, str]] = [
         "request.malformed",
         "data.key: expected one: a durable approval is found again by its key",
     ),
-    ("approval.request", {"title": "x", "durable": 1}, "request.malformed", "data.durable: expected true or false"),
+    (
+        "approval.request",
+        {"title": "x", "durable": 1},
+        "request.malformed",
+        "data.durable: expected true or false, got 1",
+    ),
     ("approval.request", {"title": "x", "workspace": "w2"}, "request.malformed", "data.workspace: unknown field"),
     (
         "approval.request",
@@ -312,7 +322,7 @@ BAD: list[tuple[str, Any, str, str]] = [
         "approval.decide",
         {"approval_id": "a", "decision": "yes"},
         "request.malformed",
-        "data.decision: expected one of approve, reject",
+        'data.decision: expected one of approve, reject, got "yes"',
     ),
     (
         "approval.decide",
@@ -337,9 +347,14 @@ BAD: list[tuple[str, Any, str, str]] = [
         "approval.list",
         {"status": "all"},
         "request.malformed",
-        "data.status: expected one of open, ended, approved, rejected, expired, withdrawn",
+        'data.status: expected one of open, ended, approved, rejected, expired, withdrawn, got "all"',
     ),
-    ("approval.list", {"limit": 101}, "request.malformed", "data.limit: expected a whole number from 1 to 100"),
+    (
+        "approval.list",
+        {"limit": 101},
+        "request.malformed",
+        "data.limit: expected a whole number from 1 to 100, got 101",
+    ),
     ("approval.list", {"after": ""}, "request.malformed", "data.after: expected 1 to 64 characters, got 0"),
     ("approval.list", [], "request.malformed", "data: expected an object, got an array"),
 ]

@@ -61,7 +61,7 @@ def make(title: Any = "Deploy?", *, limits: Limits = LIMITS, settings: Any = Non
             "key: expected one: a durable approval is found again by its key",
         ),
         ({"asked_by": "u" * 256}, ErrorCode.TOO_LARGE, "asked_by: expected 1 to 255 characters, got 256"),
-        ({"approvers": Approvers()}, ErrorCode.MALFORMED, "approvers: expected at least one role or user"),
+        ({"approvers": Approvers()}, ErrorCode.MALFORMED, "approvers: expected at least one role or user, got none"),
         (
             {"approvers": Approvers(users={""})},
             ErrorCode.MALFORMED,

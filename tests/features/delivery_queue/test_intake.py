@@ -105,13 +105,13 @@ async def test_memory_is_bounded_by_queue_workspace_and_in_all(of: Any, autojump
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"priority": "urgent"}, "priority: expected one of high, normal, low"),
+        ({"priority": "urgent"}, 'priority: expected one of high, normal, low, got "urgent"'),
         ({"key": ""}, "key: expected 1 to 128 characters, got 0"),
         ({"key": "k" * 129}, "key: expected 1 to 128 characters, got 129"),
         ({"key": "\ud800"}, "key: expected text that UTF-8 can carry"),
-        ({"delay": -1}, "delay: expected a number from 0 to 31622400"),
-        ({"delay": float("nan")}, "delay: expected a number from 0 to 31622400"),
-        ({"max_attempts": 0}, "max_attempts: expected a whole number from 1 to 1000"),
+        ({"delay": -1}, "delay: expected a number from 0 to 31622400, got -1"),
+        ({"delay": float("nan")}, "delay: expected a number from 0 to 31622400, got nan"),
+        ({"max_attempts": 0}, "max_attempts: expected a whole number from 1 to 1000, got 0"),
         ({"data": {1, 2}}, "not representable in JSON: Type is not JSON serializable: set"),
     ],
 )

@@ -120,7 +120,7 @@ def test_workspace_has_so_many_users_and_no_more() -> None:
         ({"status": "busy"}, 'status: expected one of "online", "away", "offline", got "busy"'),
         ({"activity": "sleeping"}, 'activity: expected one of "viewing", "editing", "commenting", got "sleeping"'),
         ({"page": ""}, 'page: expected text of 1 to 255 characters, got ""'),
-        ({"page": "x" * 256}, f'page: expected text of 1 to 255 characters, got "{"x" * 59}...'),
+        ({"page": "x" * 256}, f'page: expected text of 1 to 255 characters, got "{"x" * 60}"... (256 characters)'),
         ({"page": "\ud800"}, 'page: expected text of 1 to 255 characters, got "\\ud800"'),
         ({"page": 7}, "page: expected text of 1 to 255 characters, got 7"),
     ],

@@ -197,15 +197,15 @@ async def test_hub_without_room_for_the_channel_tells_later(
         assert event.data == {"conversation": "c", "users": ("ann",), "total": 1}
 
 
-NAME = "data.conversation: expected 1 to 128 letters, digits, '_', '.', ':', '~' or '-'"
+NAME = "data.conversation: expected 1 to 128 letters, digits, '_', '.', ':', '~' or '-', got "
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("", "ann"), RequestError, NAME),
-        (("ä", "ann"), RequestError, NAME),
-        (("c" * 129, "ann"), RequestError, NAME),
+        (("", "ann"), RequestError, f'{NAME}""'),
+        (("ä", "ann"), RequestError, f'{NAME}"ä"'),
+        (("c" * 129, "ann"), RequestError, f'{NAME}"{"c" * 60}"... (129 characters)'),
         (("c", ""), ValueError, "user: expected 1 to 255 characters, got 0"),
     ],
 )

@@ -192,7 +192,7 @@ async def test_dashboard_without_tokens_sees_the_desk_of_all(autojump_clock: Any
     ("type", "data", "message"),
     [
         ("request_session_update", {}, "data.sessionId: missing"),
-        ("request_session_update", {"sessionId": 7}, "data.sessionId: expected text"),
+        ("request_session_update", {"sessionId": 7}, "data.sessionId: expected text, got a number"),
         ("request_session_update", {"sessionId": ""}, "data.sessionId: expected 1 to 200 characters, got 0"),
         ("request_session_update", {"sessionId": "x"}, "data.sessionId: no such session"),
         ("request_session_update", {"sessionId": "x", "id": "x"}, "data.id: unknown field"),
@@ -216,17 +216,20 @@ async def test_bad_requests_are_refused(type: str, data: Any, message: str, auto
         (lambda desk: desk.assign("s1", ""), "agent_id: expected 1 to 200 characters, got 0"),
         (
             lambda desk: desk.message("s1", "m", sender="c", kind="fax"),
-            "kind: expected one of text, image, file, audio, video",
+            'kind: expected one of text, image, file, audio, video, got "fax"',
         ),
         (
             lambda desk: desk.message("s1", "m", sender="c", status="lost"),
-            "status: expected one of sent, delivered, read, failed",
+            'status: expected one of sent, delivered, read, failed, got "lost"',
         ),
         (
             lambda desk: desk.message("s1", "m", sender="c", text="x" * 10_001),
             "text: expected 0 to 10000 characters, got 10001",
         ),
-        (lambda desk: desk.agent_status("a", "asleep"), "status: expected one of active, idle, offline, in_call"),
+        (
+            lambda desk: desk.agent_status("a", "asleep"),
+            'status: expected one of active, idle, offline, in_call, got "asleep"',
+        ),
         (lambda desk: desk.typing("no", "c"), "session_id: no such session"),
         (lambda desk: desk.message_status("s1", "m", "read"), "message_id: no such message"),
     ],

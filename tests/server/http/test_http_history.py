@@ -144,3 +144,21 @@ async def test_reading_is_allowed_by_the_namespace(open_api: Any) -> None:
         other = await api.client.get(path, headers={"Authorization": "Bearer bob"})
         assert own.json()["events"][0]["data"] == "secret"
         assert (other.status_code, other.json()["error"]["code"]) == (403, "access.denied")
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("limit=1001", "expected a whole number from 1 to replay_events=1000, got 1001"),
+        ("limit=x", 'expected a whole number from 1 to replay_events=1000, got "x"'),
+        ("offset=" + "9" * 5_000, f'expected a whole number of at least 0, got "{"9" * 60}"... (5000 characters)'),
+        ("seconds=-1", 'expected a number over 0, got "-1"'),
+        ("timestamp=now", 'expected an RFC 3339 timestamp, such as 2025-01-15T12:00:00Z, got "now"'),
+        ("position=here", 'not a position of this server: "here"'),
+        ("where=[]", "expected a JSON object, got an array"),
+    ],
+)
+async def test_refusal_names_the_value_and_the_limit(open_api: Any, query: str, message: str) -> None:
+    async with open_api() as api:
+        response = await api.client.get(f"/api/v1/channels/tasks/history?{query}")
+        assert response.json()["error"]["message"] == message

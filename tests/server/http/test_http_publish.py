@@ -45,6 +45,20 @@ async def test_a_batch_is_published_in_order(open_api: Any) -> None:
         assert [event.data for event in api.hub.history("tasks").events] == [0, 1, 2, 3, 4]
 
 
+async def test_what_comes_twice_is_refused_but_for_a_key_of_json(open_api: Any) -> None:
+    """Parameters and headers that differ between two readers are a way around a check; JSON has a rule of its own."""
+    body, json = b'{"channel":"tasks","type":"t","data":1,"data":2}', ("Content-Type", "application/json")
+    async with open_api() as api:
+        response = await api.client.post("/api/v1/publish", content=body, headers=[json])
+        assert response.status_code == 200
+        assert [event.data for event in api.hub.history("tasks").events] == [2]
+        keys = [json, ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+        response = await api.client.post("/api/v1/publish", content=body, headers=keys)
+        assert error_of(response) == (400, "request.malformed", "Idempotency-Key")
+        response = await api.client.get("/api/v1/channels/tasks/history?last=1&last=2")
+        assert error_of(response) == (400, "request.malformed", "last")
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

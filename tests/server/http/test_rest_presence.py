@@ -87,10 +87,13 @@ async def test_only_members_see_a_workspace(open_api: Any, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "field", "message"),
     [
-        (f"{WORKSPACE}?limit=0", "limit", "expected a whole number from 1 to list_users_maximum=1000"),
-        (f"{WORKSPACE}?limit=1001", "limit", "expected a whole number from 1 to list_users_maximum=1000"),
-        (f"{WORKSPACE}?limit=%C2%B2", "limit", "expected a whole number from 1 to list_users_maximum=1000"),
-        (f"{WORKSPACE}?limit=1000000000000", "limit", "expected a whole number from 1 to list_users_maximum=1000"),
+        (f"{WORKSPACE}?limit=0", "limit", "expected a whole number from 1 to list_users_maximum=1000, got 0"),
+        (f"{WORKSPACE}?limit=1001", "limit", "expected a whole number from 1 to list_users_maximum=1000, got 1001"),
+        (f"{WORKSPACE}?limit=%C2%B2", "limit", 'expected a whole number from 1 to list_users_maximum=1000, got "²"'),
+        (
+            f"{WORKSPACE}?limit=10000000000", "limit",
+            "expected a whole number from 1 to list_users_maximum=1000, got 10000000000",
+        ),
         (f"{WORKSPACE}?after=", "after", "expected 1 to 261 characters, got 0"),
         (f"{WORKSPACE}?after={'x' * 262}", "after", "expected 1 to 261 characters, got 262"),
         (f"{WORKSPACE}?page=1", "page", "unknown parameter"),

@@ -152,6 +152,7 @@ def check_rule(body: RuleBody, limits: Limits, *, known_channels: Collection[str
         raise _wrong("condition", str(error), ErrorCode.TOO_LARGE if too_long else ErrorCode.MALFORMED) from error
     for index, channel in enumerate(body.channels):
         if channel not in known_channels:
+            # Not repeated: it may be the address of a webhook, which is as good as a key.
             raise _wrong(f"channels[{index}]", f"unknown channel; there are {', '.join(sorted(known_channels))}")
     if body.message is not None:
         _check_message(body.message, [*TEXT_NAMES, *field_needs(condition)])

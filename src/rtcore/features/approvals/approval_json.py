@@ -11,7 +11,7 @@ from rtcore.errors import StoreError
 from rtcore.features.approvals.approval import Approval, Approvers, AuditStep, Ending, Question, Vote
 from rtcore.protocol.json_codec import json_dumps
 from rtcore.values.events import Json, format_timestamp
-from rtcore.values.rules import show
+from rtcore.values.shown import show
 
 __all__ = [
     "approval_to_wire",

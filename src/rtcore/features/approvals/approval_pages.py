@@ -19,7 +19,7 @@ from rtcore.protocol.json_codec import json_dumps, json_fragment
 from rtcore.values.channels import names_of_channel, namespace_of
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
-from rtcore.values.rules import show
+from rtcore.values.shown import show
 
 __all__ = ["PAGE_APPROVALS", "STATUSES", "ApprovalPage", "ApprovalPages", "page_to_wire"]
 

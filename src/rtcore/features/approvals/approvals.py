@@ -32,6 +32,7 @@ from rtcore.store.store import Store
 from rtcore.values.channels import Namespace, Scope
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
+from rtcore.values.shown import show
 
 __all__ = ["Approvals"]
 
@@ -226,7 +227,7 @@ class Approvals(Feature):
         """
         check_reason(reason)
         if decision not in tuple(Choice):
-            problem = f"decision: expected one of {', '.join(Choice)}"
+            problem = f"decision: expected one of {', '.join(Choice)}, got {show(decision)}"
             raise RequestError(ErrorCode.MALFORMED, problem, field="decision")
         return await self._register.vote(workspace_of(identity), approval_id, identity, Choice(decision), reason)
 

@@ -14,7 +14,7 @@ from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
-from rtcore.values.rules import show
+from rtcore.values.shown import show
 
 __all__ = [
     "APPROVERS",
@@ -156,7 +156,7 @@ def _checked_approvers(approvers: Approvers) -> Approvers:
             _refuse(f"approvers.{kind}", f"expected at most {APPROVERS}, got {len(names)}", ErrorCode.TOO_LARGE)
         _check_names(f"approvers.{kind}", names)
     if not approvers.roles and not approvers.users:
-        _refuse("approvers", "expected at least one role or user")
+        _refuse("approvers", "expected at least one role or user, got none")
     return approvers
 
 

@@ -16,6 +16,7 @@ from rtcore.protocol.json_codec import json_dumps
 from rtcore.protocol.wire_fields import Reader, any_json, number, one_of, text, whole_number, wire
 from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
+from rtcore.values.shown import show
 
 __all__ = [
     "ATTEMPTS",
@@ -56,11 +57,11 @@ retry_after: Final = number(0, DELAY_SECONDS)
 
 def queue_name(value: object) -> str:
     """Reads the name of a queue."""
-    given = value if isinstance(value, str) else fault("expected text")
+    given = value if isinstance(value, str) else fault(f"expected text, got {show(value)}")
     if len(given) > NAME_LENGTH:
         fault(f"expected 1 to {NAME_LENGTH} characters, got {len(given)}", ErrorCode.TOO_LARGE)
     if not _NAME.fullmatch(given):
-        fault("expected letters, digits, '_', '.' or '-', a letter or digit first")
+        fault(f"expected letters, digits, '_', '.' or '-', a letter or digit first, got {show(given)}")
     return given
 
 

@@ -18,6 +18,7 @@ from rtcore.protocol.wire_fields import text, wire
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
+from rtcore.values.shown import show
 
 __all__ = ["NoData", "ReadableStreams", "WritableStreams", "fresh_data", "stream_commands"]
 
@@ -48,7 +49,7 @@ class NoData:
 
 
 def _figures(value: object) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else fault("expected an object")
+    return value if isinstance(value, dict) else fault(f"expected an object, got {show(value)}")
 
 
 @frozen(kw_only=True)

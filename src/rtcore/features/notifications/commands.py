@@ -133,7 +133,8 @@ class Commands:
 
     async def _read(self, context: CommandContext, command: _Read) -> Reply:
         if bool(command.ids) == (command.up_to is not None):
-            raise RequestError(ErrorCode.MALFORMED, "data.ids: expected either ids or up_to", field="data.ids")
+            problem = f"data.ids: expected either ids or up_to, got {'both' if command.ids else 'neither'}"
+            raise RequestError(ErrorCode.MALFORMED, problem, field="data.ids")
         reader = _reader(context)
         return _marked(await self._reading.read(reader, command.ids, command.up_to))
 

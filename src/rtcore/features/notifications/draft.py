@@ -32,6 +32,7 @@ from rtcore.values.channels import channel_part
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE
 from rtcore.values.limits import Limits
+from rtcore.values.shown import show
 
 __all__ = [
     "ACTIONS",
@@ -120,9 +121,9 @@ class Draft:
             RequestError: With the field's path, relative to the fields.
         """
         if fields.kind not in settings.kinds:
-            raise _fault("kind", f"expected one of {', '.join(sorted(settings.kinds))}")
+            raise _fault("kind", f"expected one of {', '.join(sorted(settings.kinds))}, got {show(fields.kind)}")
         if fields.user is None and fields.workspace is None:
-            raise _fault("user", "expected a user, or a workspace, or both")
+            raise _fault("user", "expected a user, or a workspace, or both, got neither")
         place = Place(fields.workspace or workspace or "", fields.user)
         check_place(place)
         _check_actions(fields.actions)
@@ -209,7 +210,9 @@ def _check_actions(actions: tuple[Action, ...]) -> None:
         if action.id in [each.id for each in actions[:index]]:
             raise _fault(f"actions[{index}].id", "another action has this id")
         if action.url is not None and not _URL.fullmatch(action.url):
-            raise _fault(f"actions[{index}].url", "expected https:, http:, or a path such as /posts/7")
+            expected = "https:, http:, or a path such as /posts/7"
+            # A link may hold a key: of it no more is repeated than its length.
+            raise _fault(f"actions[{index}].url", f"expected {expected}, got text of {len(action.url)} characters")
 
 
 def _check_steps(fields: SendFields, place: Place) -> None:

@@ -21,6 +21,7 @@ from rtcore.features.notifications.notification import Notification, Place
 from rtcore.features.notifications.notification_json import to_wire
 from rtcore.features.notifications.read_marks import ReadMarks
 from rtcore.values.events import Json, format_timestamp, parse_timestamp
+from rtcore.values.shown import show
 
 __all__ = ["LAST_VISIT", "PageQuery", "page", "read_since", "reader_of", "state"]
 
@@ -98,7 +99,7 @@ def read_since(text: str | None, last_visit: float | None) -> float | None:
     try:
         return parse_timestamp(text)
     except (ValueError, OverflowError) as error:
-        message = f'since: expected "{LAST_VISIT}" or a time such as 2025-01-15T12:00:00Z'
+        message = f'since: expected "{LAST_VISIT}" or a time such as 2025-01-15T12:00:00Z, got {show(text)}'
         raise RequestError(ErrorCode.MALFORMED, message, field="since") from error
 
 

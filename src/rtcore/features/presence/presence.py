@@ -31,6 +31,7 @@ from rtcore.values.channels import Namespace, Scope, find_own_channel, names_of_
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
 from rtcore.values.positions import Position
+from rtcore.values.shown import show
 
 __all__ = ["Presence", "PresentUser"]
 
@@ -202,7 +203,7 @@ class Presence(Feature):
             problem = "data.name: missing; without a token, join with a name first"
             raise RequestError(ErrorCode.MALFORMED, problem, field="data.name")
         if not name.isprintable() or name.isspace():
-            problem = "data.name: expected printable characters"
+            problem = f"data.name: expected printable characters, got {show(name)}"
             raise RequestError(ErrorCode.MALFORMED, problem, field="data.name")
         return GUEST + name
 

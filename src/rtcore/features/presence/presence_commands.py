@@ -14,6 +14,7 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.protocol.command_fields import read_integer
 from rtcore.protocol.json_codec import json_fragment
 from rtcore.protocol.wire_fields import one_of, text, wire
+from rtcore.values.shown import show
 
 if TYPE_CHECKING:  # the feature knows its commands
     from rtcore.features.presence.presence import Presence
@@ -85,7 +86,7 @@ def presence_commands(presence: Presence) -> Mapping[str, CommandRule[Any]]:
         workspace = presence.workspace_of(context.identity)
         most = presence.settings.list_users_maximum
         if command.limit is not None and not 1 <= command.limit <= most:
-            problem = f"data.limit: expected 1 to list_users_maximum={most}, got {command.limit}"
+            problem = f"data.limit: expected 1 to list_users_maximum={most}, got {show(command.limit)}"
             raise RequestError(ErrorCode.MALFORMED, problem, field="data.limit")
         page = presence.page(workspace, after=command.after, limit=command.limit)
         position = presence.position(workspace)

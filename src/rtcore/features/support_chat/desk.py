@@ -25,6 +25,7 @@ from rtcore.features.support_chat.desk_state import DeskState
 from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.hub.hub import Hub
 from rtcore.values.events import Json
+from rtcore.values.shown import show
 
 __all__ = ["Desk"]
 
@@ -254,4 +255,5 @@ def _member(kind: type[_Word], value: str, name: str) -> _Word:
     try:
         return kind(value)
     except ValueError:
-        raise RequestError(ErrorCode.MALFORMED, f"{name}: expected one of {', '.join(kind)}", field=name) from None
+        problem = f"{name}: expected one of {', '.join(kind)}, got {show(value)}"
+        raise RequestError(ErrorCode.MALFORMED, problem, field=name) from None

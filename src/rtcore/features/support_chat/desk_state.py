@@ -24,6 +24,7 @@ from rtcore.features.support_chat.chat_values import (
     SessionStatus,
 )
 from rtcore.features.support_chat.settings import SupportChatSettings
+from rtcore.values.shown import show
 
 __all__ = ["DeskState"]
 
@@ -85,7 +86,8 @@ class DeskState:
         if session.rating is not None:
             raise RequestError(ErrorCode.CONFLICT, "session_id: rated already", field="session_id")
         if type(stars) is not int or not 1 <= stars <= 5:
-            raise RequestError(ErrorCode.MALFORMED, "stars: expected a whole number from 1 to 5", field="stars")
+            problem = f"stars: expected a whole number from 1 to 5, got {show(stars)}"
+            raise RequestError(ErrorCode.MALFORMED, problem, field="stars")
         session.rating = stars
         self.analytics.stars[stars] += 1
         self.analytics.days.add(now, stars)

@@ -13,6 +13,7 @@ from rtcore.features.typing.typing_state import Typists
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.protocol.wire_fields import text, wire
+from rtcore.values.shown import show
 
 if TYPE_CHECKING:  # the feature knows its commands
     from rtcore.features.typing.typing import Typing
@@ -40,7 +41,8 @@ def check_conversation(name: str) -> str:
         RequestError: If it may not.
     """
     if len(name) > CONVERSATION_LENGTH or not _NAME.fullmatch(name):
-        problem = f"data.conversation: expected 1 to {CONVERSATION_LENGTH} letters, digits, '_', '.', ':', '~' or '-'"
+        expected = f"1 to {CONVERSATION_LENGTH} letters, digits, '_', '.', ':', '~' or '-'"
+        problem = f"data.conversation: expected {expected}, got {show(name)}"
         raise RequestError(ErrorCode.MALFORMED, problem, field="data.conversation")
     return name
 

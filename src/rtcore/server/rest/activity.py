@@ -13,7 +13,7 @@ from rtcore.features.activity.activities import Activities, ActivitySearch
 from rtcore.features.activity.activity import Activity
 from rtcore.features.activity.export import csv_lines, json_lines
 from rtcore.protocol.wire_fields import read_object
-from rtcore.server.http_bodies import read_parameters
+from rtcore.server.http_bodies import as_number, read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
 from rtcore.server.http_guard import Audience, RouteRule
@@ -23,13 +23,13 @@ from rtcore.server.rest.rest_module import RestModule
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
+from rtcore.values.shown import show
 
 __all__ = ["rest_module"]
 
 _SEARCH: Final = ("category", "type", "actor", "related", "text", "since", "until", "before", "limit")
 _LISTS: Final = ("category", "type")
 _NUMBERS: Final = ("before", "limit")
-_DIGITS: Final = 15
 _FORMATS: Final[Mapping[str, tuple[str, Callable[[Iterable[Activity]], Iterator[bytes]]]]] = {
     "csv": ("text/csv", csv_lines),
     "jsonl": ("application/x-ndjson", json_lines),
@@ -47,7 +47,8 @@ def rest_module(activities: Activities) -> RestModule:
         parameters = read_parameters(request, (*_SEARCH, "format"))
         name = parameters.pop("format", "jsonl")
         if name not in _FORMATS:
-            raise RequestError(ErrorCode.MALFORMED, f"format: expected one of {', '.join(_FORMATS)}", field="format")
+            problem = f"format: expected one of {', '.join(_FORMATS)}, got {show(name)}"
+            raise RequestError(ErrorCode.MALFORMED, problem, field="format")
         media_type, lines = _FORMATS[name]
         found = activities.export(_read_search(parameters).query(), identity)
         return Response(
@@ -73,14 +74,8 @@ def _read_search(parameters: Mapping[str, str]) -> ActivitySearch:
             given[name] = list(parameters[name].split(","))
     for name in _NUMBERS:
         if name in parameters:
-            given[name] = _whole(name, parameters[name])
+            given[name] = as_number(parameters[name])
     return read_object(given, ActivitySearch)
-
-
-def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
-        raise RequestError(ErrorCode.MALFORMED, f"{name}: expected a whole number", field=name)
-    return int(text)
 
 
 # For the OpenAPI document

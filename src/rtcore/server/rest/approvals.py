@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.approvals.approval import Choice, Outcome
 from rtcore.features.approvals.approval_json import text_of
 from rtcore.features.approvals.approval_pages import PAGE_APPROVALS, STATUSES, page_to_wire
@@ -16,8 +16,8 @@ from rtcore.features.approvals.approval_state import can_decide
 from rtcore.features.approvals.approvals import Approvals
 from rtcore.features.approvals.question import REASON_LENGTH, TITLE_LENGTH, VOTES, workspace_of
 from rtcore.protocol.json_codec import json_fragment, json_loads
-from rtcore.protocol.wire_fields import one_of, read_object, text, wire
-from rtcore.server.http_bodies import read_body, read_parameters
+from rtcore.protocol.wire_fields import one_of, read_object, text, whole_number, wire
+from rtcore.server.http_bodies import as_number, read_body, read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
 from rtcore.server.http_guard import Audience, RouteRule
@@ -33,14 +33,17 @@ __all__ = ["rest_module"]
 _PARAMETERS: Final = ("status", "after", "limit")
 _CHOICES: Final[list[Json]] = [choice.value for choice in Choice]
 _OUTCOMES: Final[list[Json]] = [outcome.value for outcome in Outcome]
-_DIGITS: Final = 3
-"""Most digits of `limit`."""
 
 
 @frozen(kw_only=True)
 class _DecisionBody:
     decision: str = wire(one_of(*Choice))
     reason: str | None = wire(text(REASON_LENGTH), default=None)
+
+
+@frozen(kw_only=True)
+class _Limit:
+    limit: int = wire(whole_number(1, PAGE_APPROVALS), default=PAGE_APPROVALS)
 
 
 def rest_module(approvals: Approvals) -> RestModule:
@@ -52,7 +55,7 @@ def rest_module(approvals: Approvals) -> RestModule:
             workspace_of(identity),
             status=parameters.get("status", "open"),
             after=parameters.get("after"),
-            limit=_limit(parameters.get("limit")),
+            limit=_limit(parameters),
         )
         return JSONResponse(page_to_wire(page, identity))
 
@@ -76,13 +79,9 @@ def rest_module(approvals: Approvals) -> RestModule:
     )
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return PAGE_APPROVALS
-    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
-        expected = f"a whole number from 1 to {PAGE_APPROVALS}"
-        raise RequestError(ErrorCode.MALFORMED, f"limit: expected {expected}", field="limit")
-    return int(text)
+def _limit(parameters: Mapping[str, str]) -> int:
+    given: dict[str, Json] = {"limit": as_number(parameters["limit"])} if "limit" in parameters else {}
+    return read_object(given, _Limit).limit
 
 
 def _paths(writer: OperationWriter, limits: Limits) -> Document:

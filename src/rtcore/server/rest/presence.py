@@ -16,7 +16,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.presence.appearance import ACTIVITIES, SHOWN_LENGTH, STATUSES, USER_LENGTH
 from rtcore.features.presence.presence import Presence
 from rtcore.protocol.json_codec import json_dumps
-from rtcore.server.http_bodies import read_parameters
+from rtcore.server.http_bodies import read_parameters, whole_parameter
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
 from rtcore.server.http_guard import Audience, RouteRule
@@ -60,7 +60,10 @@ async def _workspace(presence: Presence, context: HttpContext, request: Request,
     workspace = _own_workspace(request, identity)
     parameters = read_parameters(request, ("after", "limit"))
     after = _name(parameters["after"], "after") if "after" in parameters else None
-    limit = _limit(parameters["limit"], presence.settings.list_users_maximum) if "limit" in parameters else None
+    limit = None
+    if "limit" in parameters:
+        most = presence.settings.list_users_maximum
+        limit = whole_parameter("limit", parameters["limit"], 1, most, setting="list_users_maximum")
     page, position = presence.page(workspace, after=after, limit=limit), presence.position(workspace)
     around = json_dumps({"workspace_id": workspace, "position": None if position is None else str(position)})
     # The users have their JSON already; it only needs a place.
@@ -105,12 +108,6 @@ def _name(value: str, field: str, most: int = SHOWN_LENGTH) -> str:
     if not 0 < len(value) <= most:
         raise _wrong(field, f"1 to {most} characters, got {len(value)}")
     return value
-
-
-def _limit(value: str, most: int) -> int:
-    if not (value.isascii() and value.isdecimal() and len(value) <= _DIGITS) or not 1 <= int(value) <= most:
-        raise _wrong("limit", f"a whole number from 1 to list_users_maximum={most}")
-    return int(value)
 
 
 def _wrong(field: str, expected: str) -> RequestError:

@@ -42,9 +42,8 @@ def rest_module(chat: SupportChat) -> RestModule:
         read_parameters(request, ())
         session_id = str(request.path_params["sessionId"])
         if len(session_id) > _ID_LENGTH:
-            raise RequestError(
-                ErrorCode.NOT_FOUND, f"sessionId: expected at most {_ID_LENGTH} characters", field="sessionId"
-            )
+            problem = f"sessionId: expected at most {_ID_LENGTH} characters, got {len(session_id)}"
+            raise RequestError(ErrorCode.NOT_FOUND, problem, field="sessionId")
         return JSONResponse(chat.session(identity, session_id, field="sessionId"))
 
     answers: dict[str, Handler] = {
