@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
 import pytest
 import trio
 import trio.testing
@@ -15,7 +16,8 @@ from rtcore.testing import TestClient, open_test_hub, open_test_server
 from rtcore.values.identity import Identity
 
 CHANNEL = "outputs:default:o1"
-REFUSED = rtcore.RequestError
+SECRET = "s" * 40
+KEYS = rtcore.AuthenticationSettings(keys={"main": rtcore.KeySettings(algorithm="HS256", secret=SECRET)})
 
 
 def of(**outputs: Any) -> FeatureSettings:
@@ -132,6 +134,47 @@ async def test_bad_input_is_refused_in_words(
     ):
         got = await refusal(await server.connect(), type, data)
         assert (got[0], got[1][: len(message)]) == (code, message)
+
+
+async def test_output_of_a_user_in_a_workspace_is_his_there_only(autojump_clock: Any) -> None:
+    """Who has his name in another workspace neither reads, lists, follows nor ends it."""
+    settings = rtcore.Settings(authentication=KEYS)
+    async with open_test_hub() as hub, open_test_server(settings, hub=hub) as server:
+
+        async def connect(user: str, workspace: str) -> TestClient:
+            claims = {"sub": user, "workspace": workspace, "roles": ["admin"], "exp": hub.clock() + 600}
+            return await server.connect(token=jwt.encode(claims, SECRET, "HS256"))
+
+        mine, others = await connect("b:c", "a"), [await connect(*names) for names in (("b:c", "z"), ("c", "a:b"))]
+        async with hub.outputs.text("answer", output_id="o:1", user="b:c", workspace="a") as output:
+            output.write("secret")
+            directory = "member_outputs:a:b~3Ac"
+            assert (output.channel, output.directory) == (f"{directory}:o:1", directory)
+            for other in others:
+                for type in ("output.read", "output.cancel"):
+                    assert (await refusal(other, type, {"output_id": "o:1"}))[0] == "request.not_found"
+                for channel in (output.channel, directory):
+                    assert (await refusal(other, "subscribe", {"channels": [channel]}))[0] == "access.denied"
+            states = (await mine.request("subscribe", {"channels": [output.channel, directory]}))["data"]["channels"]
+            assert states[output.channel]["snapshot"]["text"] == "secret"
+            assert [each["output_id"] for each in states[directory]["snapshot"]] == ["o:1"]
+            assert (await mine.request("output.cancel", {"output_id": "o:1"}))["data"]["asked"] is True
+            await trio.sleep_forever()
+        assert output.cancelled
+
+
+@pytest.mark.parametrize(
+    ("names", "channel"),
+    [
+        ({}, "outputs:default"),
+        ({"workspace": "w"}, "outputs:w"),
+        ({"user": "ann"}, "user_outputs:ann"),
+        ({"user": "ann", "workspace": "w"}, "member_outputs:w:ann"),
+    ],
+)
+async def test_who_is_named_says_who_sees_it(names: Any, channel: str) -> None:
+    async with open_test_hub() as hub:
+        assert hub.outputs.text("answer", **names).directory == channel
 
 
 async def test_workspaces_and_users_do_not_see_each_others_outputs(autojump_clock: Any) -> None:

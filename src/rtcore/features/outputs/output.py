@@ -53,6 +53,8 @@ class Output(ABC, Generic[_T]):
         self.name = bounded_text(name, settings.name_bytes)
         self.channel = channel
         """Where its content is published."""
+        self.directory = directory
+        """Where its beginning and end are published too, beside those of others with the same readers."""
         self.owner = owner
         """The user whose it is; None: the workspace's."""
         self.state = OutputState(kind, settings.kept_bytes)
@@ -61,7 +63,6 @@ class Output(ABC, Generic[_T]):
         """Why it failed or was cancelled, in words for readers."""
         self._hub = hub
         self._settings = settings
-        self._directory = directory
         self._began, self._grew, self._ended = began, grew, ended
         self._scope = trio.CancelScope()
         self._entered = False
@@ -203,7 +204,7 @@ class Output(ABC, Generic[_T]):
     def _publish(self, verb: str, data: dict[str, Json], *, everywhere: bool = False) -> None:
         self._hub.publish(self.channel, f"output.{verb}", data)
         if everywhere:
-            self._hub.publish(self._directory, f"output.{verb}", data)
+            self._hub.publish(self.directory, f"output.{verb}", data)
 
 
 class TextOutput(Output[str]):
