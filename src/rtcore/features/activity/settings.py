@@ -17,10 +17,10 @@ CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
         "alert": "alert",
         "approval": "approval",
         "chat": "chat",
-        "delivery": "delivery",
         "notification": "notification",
         "output": "output",
         "presence": "presence",
+        "queue": "queue",
         "task": "task",
         "tool": "tool",
         "workflow": "workflow",
@@ -42,7 +42,8 @@ class ActivitySettings:
     kept: int = field(default=1000, validator=whole(1))
     """Newest activities that are kept of each timeline: the shared one, each workspace's, each user's."""
     timelines: int = field(default=1000, validator=whole(1))
-    """Timelines of workspaces and users that are kept; the one that was quiet for longest is forgotten first."""
+    """Timelines that are kept of each kind: of workspaces, users, users of one workspace, and channels that need a
+    role; the one that was quiet for longest is forgotten first."""
     page: int = field(default=100, validator=whole(1))
     """Most activities of one page."""
     exported: int = field(default=10_000, validator=whole(1))
