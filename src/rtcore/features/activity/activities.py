@@ -2,7 +2,8 @@
 The activity timeline: every feature's events, and what an application records, as something that people can read,
 search and take away.
 
-It sees each event after it was published. Those of a known category become activities; what comes by the dozen
+It sees each event after it was published, and those that were not, since nobody was there: what happened does not
+depend on who watches. Those of a known category become activities; what comes by the dozen
 (progress, output) does not. An activity is for those who could see the event; `places` says which timeline that is.
 
 Nothing is published of an activity while nobody has subscribed to its timeline: an application that has no use for it
@@ -36,7 +37,7 @@ from rtcore.values.identity import Identity
 
 __all__ = ["Activities", "ActivitySearch", "ActivityStatistics"]
 
-_PARTS: Final = re.compile(r"[.:_]")
+_SEPARATOR: Final = re.compile(r"[.:_]")
 _NAMES: Final[Reader[tuple[str, ...]]] = items(text(128), 32)
 
 
@@ -96,6 +97,7 @@ class Activities(Feature):
         self._places = Places(hub)
         self._timelines: dict[str, dict[str, Timeline]] = {namespace: {} for namespace in NAMESPACES}
         """By the namespace of their places, so that many of one kind push out none of another; then by place."""
+        self._left_out = frozenset(self._settings.left_out)
         self._sequence = 0
         self._category_of_type: dict[str, str | None] = {}
         hub.registry.observers.append(self._observe)
@@ -186,8 +188,11 @@ class Activities(Feature):
             self._add(place, category, event.type, event.timestamp, describe(event), event)
 
     def _judge(self, type: str) -> str | None:
-        parts = _PARTS.split(type)
-        category = None if parts[-1] in self._settings.left_out else self._categories.get(parts[0])
+        ends = [found.start() for found in _SEPARATOR.finditer(type)]
+        beginnings = (type[:end] for end in (len(type), *reversed(ends)))
+        known = (self._categories[beginning] for beginning in beginnings if beginning in self._categories)
+        last = type[ends[-1] + 1 :] if ends else type
+        category = None if {type, last} & self._left_out else next(known, None)
         if len(self._category_of_type) < self._hub.limits.event_types:
             self._category_of_type[type] = category
         return category
@@ -205,7 +210,7 @@ class Activities(Feature):
             title=what.title,
             related=what.related,
             channel=None if event is None else event.channel,
-            offset=None if event is None else event.offset,
+            offset=(event.offset or None) if event is not None else None,
         )
         self._timeline(place).append(activity)
         if self._hub.position(place) is not None:  # somebody is or was there

@@ -14,9 +14,11 @@ __all__ = ["CATEGORIES", "ActivitySettings"]
 
 CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "agent_status": "chat",
         "alert": "alert",
         "approval": "approval",
         "chat": "chat",
+        "message_created": "chat",
         "notification": "notification",
         "output": "output",
         "presence": "presence",
@@ -26,7 +28,7 @@ CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
         "workflow": "workflow",
     }
 )
-"""Categories by the beginning of event types, up to the first `.`, `:` or `_`."""
+"""Categories by the beginning of event types, up to a `.`, `:` or `_` or the end; the longest one counts."""
 
 
 def _is_categories(value: object) -> bool:
@@ -51,10 +53,16 @@ class ActivitySettings:
     categories: Mapping[str, str] = field(
         factory=dict, validator=Rule("a table of categories by the beginning of event types", _is_categories)
     )
-    """More categories, by the beginning of event types up to the first `.`, `:` or `_`. Others are no activity."""
+    """More categories than those that are built in, by the beginning of event types up to a `.`, `:` or `_` or the end;
+    the longest one counts. Other events are no activity."""
     left_out: tuple[str, ...] = field(
-        default=("progress", "output", "chunk", "status", "heartbeat", "update", "activity", "typing", "list"),
+        default=(
+            *("progress", "output", "chunk", "status", "heartbeat", "update", "activity", "typing", "list"),
+            *("message_updated", "notification.read", "notification.receipt", "notification.updated"),
+            "queue_depth_changed",
+        ),
         converter=items,
         validator=each(text()),
     )
-    """Ends of event types, after the last `.`, `:` or `_`, that are too many to be worth an activity each."""
+    """Whole event types, and ends of them after the last `.`, `:` or `_`, that are too many to be worth an activity
+    each."""

@@ -204,7 +204,8 @@ class Output(ABC, Generic[_T]):
     def _publish(self, verb: str, data: dict[str, Json], *, everywhere: bool = False) -> None:
         self._hub.publish(self.channel, f"output.{verb}", data)
         if everywhere:
-            self._hub.publish(self.directory, f"output.{verb}", data)
+            with self._hub.registry.unobserved():
+                self._hub.publish(self.directory, f"output.{verb}", data)
 
 
 class TextOutput(Output[str]):
