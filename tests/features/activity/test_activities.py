@@ -10,6 +10,7 @@ import trio
 
 import rtcore
 from rtcore.application import ApplicationHub
+from rtcore.features.activity.activities import ActivitySearch
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.activity.timeline import ActivityQuery
 from rtcore.features.settings import FeatureSettings
@@ -199,11 +200,18 @@ async def test_pages_and_export_have_their_bounds(autojump_clock: Any) -> None:
         for number in range(6):
             hub.publish("tasks", "task.completed", {"name": str(number)})
         client = await server.connect()
-        page = (await client.request("activity.search", {"limit": 100}))["data"]
+        page = (await client.request("activity.search", {"limit": 2}))["data"]
         assert ([each["title"] for each in page["activities"]], page["more"]) == (["5", "4"], True)
+        await client.send("activity.search", {"limit": 3}, id=1)
+        refused = (await client.expect("error"))["data"]
+        assert refused["message"] == "data.limit: expected a whole number from 1 to page=2, got 3"
+        assert (refused["code"], refused["field"]) == ("request.malformed", "data.limit")
         page = (await client.request("activity.search", {"before": page["activities"][-1]["sequence"]}))["data"]
         assert ([each["title"] for each in page["activities"]], page["more"]) == (["3", "2"], False)
-        assert len(hub.activity.export(ActivityQuery(), ANN)) == 3
+        assert len(hub.activity.export(ActivitySearch(), ANN)) == 3
+        assert len(hub.activity.export(ActivitySearch(limit=1), ANN)) == 1
+        with pytest.raises(rtcore.RequestError, match=r"limit: expected a whole number from 1 to exported=3, got 4"):
+            hub.activity.export(ActivitySearch(limit=4), ANN)
         statistics = hub.activity.statistics()
         assert (statistics.recorded, statistics.kept, statistics.timelines) == (6, 4, 1)
 
@@ -236,7 +244,8 @@ async def test_types_that_strangers_make_up_are_not_kept_for_ever(autojump_clock
         ({"since": "yesterday"}, "data.since: expected an RFC 3339 timestamp"),
         ({"until": 5}, "data.until: expected text"),
         ({"before": 0}, "data.before: expected a whole number from 1 to 9007199254740992"),
-        ({"limit": 0}, "data.limit: expected a whole number from 1 to 2147483648"),
+        ({"limit": 0}, "data.limit: expected a whole number from 1 to page=100, got 0"),
+        ({"limit": 10_001}, "data.limit: expected a whole number from 1 to page=100, got 10001"),
         ({"limit": 1.5}, "data.limit: expected a whole number"),
         ({"actors": "a"}, "data.actors: unknown field"),
     ],

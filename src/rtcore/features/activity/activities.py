@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
-from rtcore.errors import HubClosed, RequestError
+from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.features.activity.activity import Activity, Description, clean, describe, describe_own
 from rtcore.features.activity.places import NAMESPACES, OF_CHANNEL, OWN_CHANNELS, Places
 from rtcore.features.activity.settings import CATEGORIES, ActivitySettings
@@ -30,6 +30,7 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.dialect import Dialect
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
+from rtcore.protocol.command_fields import read_integer
 from rtcore.protocol.wire_fields import Reader, items, text, timestamp, whole_number, wire
 from rtcore.values.channels import Namespace, namespace_of
 from rtcore.values.events import Event, Json
@@ -53,7 +54,8 @@ class ActivitySearch:
     since: float | None = wire(timestamp, default=None)
     until: float | None = wire(timestamp, default=None)
     before: int | None = wire(whole_number(1, 2**53), default=None)
-    limit: int | None = wire(whole_number(1, 2**31), default=None)
+    limit: int | None = wire(read_integer, default=None)
+    """How many it may be depends on what for: see `Activities.page` and `Activities.export`."""
 
     def query(self) -> ActivityQuery:
         """As the timelines understand it."""
@@ -92,12 +94,13 @@ class Activities(Feature):
 
     def __init__(self, hub: Hub, settings: ActivitySettings | None = None) -> None:
         self._hub = hub
-        self._settings = settings or ActivitySettings()
-        self._categories = {**CATEGORIES, **self._settings.categories}
+        self.settings = settings or ActivitySettings()
+        """What was set of it."""
+        self._categories = {**CATEGORIES, **self.settings.categories}
         self._places = Places(hub)
         self._timelines: dict[str, dict[str, Timeline]] = {namespace: {} for namespace in NAMESPACES}
         """By the namespace of their places, so that many of one kind push out none of another; then by place."""
-        self._left_out = frozenset(self._settings.left_out)
+        self._left_out = frozenset(self.settings.left_out)
         self._sequence = 0
         self._category_of_type: dict[str, str | None] = {}
         hub.registry.observers.append(self._observe)
@@ -158,19 +161,25 @@ class Activities(Feature):
             identity: Who looks: only what that one may see is found. None: everything.
             limit: Most activities; by default a page.
         """
-        return search(self._visible(identity), query, limit or self._settings.page)[0]
+        return search(self._visible(identity), query, limit or self.settings.page)[0]
 
-    def export(self, query: ActivityQuery, identity: Identity) -> list[Activity]:
-        """What of `search` may be taken away, newest first: up to the setting `exported`."""
-        return self.search(query, identity=identity, limit=self._settings.exported)
+    def export(self, wanted: ActivitySearch, identity: Identity, *, field: str = "data.limit") -> list[Activity]:
+        """
+        What a client takes away, newest first: up to the setting `exported`.
+
+        Raises:
+            RequestError: If it asks for more, or for none; `field` is what it calls the number.
+        """
+        limit = _limit(wanted.limit, "exported", self.settings.exported, field)
+        return self.search(wanted.query(), identity=identity, limit=limit)
 
     def statistics(self) -> ActivityStatistics:
         """A snapshot."""
         return ActivityStatistics(recorded=self._sequence, kept=sum(map(len, self._all())), timelines=len(self._all()))
 
-    def page(self, wanted: ActivitySearch, identity: Identity) -> dict[str, Json]:
-        """A page of what a client looks for."""
-        limit = min(wanted.limit or self._settings.page, self._settings.page)
+    def page(self, wanted: ActivitySearch, identity: Identity, *, field: str = "data.limit") -> dict[str, Json]:
+        """A page of what a client looks for: up to the setting `page`. Errors as of `export`."""
+        limit = _limit(wanted.limit, "page", self.settings.page, field)
         found, more = search(self._visible(identity), wanted.query(), limit)
         return {"activities": [activity.document() for activity in found], "more": more}
 
@@ -220,9 +229,9 @@ class Activities(Feature):
 
     def _timeline(self, place: str) -> Timeline:
         kind = self._timelines[namespace_of(place)]
-        timeline = kind.pop(place, None) or Timeline(self._settings.kept)
+        timeline = kind.pop(place, None) or Timeline(self.settings.kept)
         kind[place] = timeline  # last: the one that was quiet for longest is first
-        if len(kind) > self._settings.timelines:
+        if len(kind) > self.settings.timelines:
             del kind[next(iter(kind))]
         return timeline
 
@@ -242,8 +251,15 @@ class Activities(Feature):
 
     def _snapshot(self, identity: Identity, channel: str) -> Json:
         timeline = self._find(channel)
-        found, more = ([], False) if timeline is None else search([timeline], ActivityQuery(), self._settings.page)
+        found, more = ([], False) if timeline is None else search([timeline], ActivityQuery(), self.settings.page)
         return {"activities": [activity.document() for activity in found], "more": more}
 
     def _handle_search(self, context: CommandContext, command: ActivitySearch) -> Reply:
         return Reply("activity.page", self.page(command, context.identity))
+
+
+def _limit(wanted: int | None, setting: str, most: int, field: str) -> int:
+    if wanted is not None and not 1 <= wanted <= most:
+        message = f"{field}: expected a whole number from 1 to {setting}={most}, got {wanted}"
+        raise RequestError(ErrorCode.MALFORMED, message, field=field)
+    return most if wanted is None else wanted
