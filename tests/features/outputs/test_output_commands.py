@@ -12,6 +12,7 @@ import trio.testing
 import rtcore
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.settings import FeatureSettings
+from rtcore.protocol.json_codec import json_dumps
 from rtcore.testing import TestClient, open_test_hub, open_test_server
 from rtcore.values.identity import Identity
 
@@ -73,6 +74,53 @@ async def test_content_is_read_page_by_page(autojump_clock: Any) -> None:
         assert (page["text"], page["more"], page["index"]) == ("1234", True, 0)
         page = (await client.request("output.read", {"output_id": "o1", "index": 4}))["data"]
         assert (page["text"], page["more"], page["status"]) == ("56", False, "completed")
+
+
+async def test_state_is_bounded_and_with_pages_and_chunks_it_is_the_whole(autojump_clock: Any) -> None:
+    """However the text swells as JSON; a client that joins pages and chunks shows every character once."""
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client = await server.connect()
+        async with hub.outputs.text("answer", output_id="o1") as output:
+            for letter in "abcdefghij":
+                output.write(letter + "\0" * 50_000)
+            await trio.sleep(1)
+            await client.send("subscribe", {"channels": [CHANNEL]}, id=1)
+            reply = await client.expect("subscribed")
+            assert len(json_dumps(reply)) < 70_000
+            page = reply["data"]["channels"][CHANNEL]["snapshot"]
+            assert (page["index"], page["more"], page["length"]) == (0, True, 500_010)
+            text = page["text"]
+            while page["more"]:
+                await client.send("output.read", {"output_id": "o1", "index": page["next"]}, id=1)
+                output.write(f"more at {page['next']}")
+                while (message := await client.receive())["type"] != "output.content":
+                    text = take(text, message["data"])
+                page = message["data"]
+                assert len(json_dumps(message)) < 70_000
+                text = take(text, page)
+            output.write("the end")
+        while (message := await client.receive())["type"] != "output.completed":
+            text = take(text, message["data"])
+        whole = output.state.content()
+        assert (whole.index, whole.text) == (0, text)
+
+
+def take(text: str, message: dict[str, Any]) -> str:
+    """As the page about outputs has it."""
+    overlap = len(text) - message["index"]
+    return text + message["text"][overlap:] if 0 <= overlap < len(message["text"]) else text
+
+
+async def test_index_beyond_the_end_is_refused(autojump_clock: Any) -> None:
+    """The end itself is where a client stands that is up to date."""
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client = await server.connect()
+        async with hub.outputs.text("answer", output_id="o1") as output:
+            output.write("12345")
+            page = (await client.request("output.read", {"output_id": "o1", "index": 5}))["data"]
+            assert (page["text"], page["index"], page["next"], page["more"]) == ("", 5, 5, False)
+            got = await refusal(client, "output.read", {"output_id": "o1", "index": 6})
+            assert got == ("request.malformed", "data.index: expected at most 5, the end of the output so far, got 6")
 
 
 async def test_cancelling_over_a_connection_is_a_command_of_its_own(autojump_clock: Any) -> None:

@@ -259,6 +259,8 @@ class Outputs(Feature):
 
     def _handle_read(self, context: CommandContext, command: _Read) -> Reply:
         output = self._readable(context, command.output_id)
-        content = output.state.content(command.index, self._settings.page_length)
-        data = output.stretch(content) | {"more": content.end < output.state.length}
-        return Reply("output.content", output.summary() | data)
+        length = output.state.length
+        if command.index > length:
+            message = f"data.index: expected at most {length}, the end of the output so far, got {command.index}"
+            raise RequestError(ErrorCode.MALFORMED, message, field="data.index")
+        return Reply("output.content", output.page(command.index))
