@@ -115,3 +115,21 @@ def test_a_channel_may_be_for_fewer_than_its_namespace_and_never_for_more() -> N
     assert not rules.can_read(person("ann", None, "boss"), "ops:open")
     rules.restrict("tasks:secret", lambda identity: True)
     assert rules.can_read(person(), "tasks:secret"), "the newest restriction is the one"
+    assert rules.is_restricted("tasks:secret")
+    assert not rules.is_restricted("tasks:open")
+
+
+def test_namespace_that_follows_is_read_by_who_may_read_what_it_is_about() -> None:
+    """Also as that changes, and however often it follows itself; of nothing, nobody reads anything."""
+    namespaces = {"jobs": Namespace(scope=Scope.WORKSPACE, read_roles=frozenset({"worker"})), "about": Namespace()}
+    rules = AccessRules(namespaces)
+    rules.follow("about")
+    worker, other = Identity(user="u", workspace="w", roles={"worker"}), Identity(user="u", workspace="w")
+    for channel in ("about:jobs:w", "about:jobs:w:x", "about:about:jobs:w"):
+        assert rules.can_read(worker, channel)
+        assert not rules.can_read(other, channel)
+    assert not rules.can_read(worker, "about:jobs:v")
+    assert rules.can_read(other, "about:tasks")
+    assert not any(rules.can_read(worker, channel) for channel in ("about", "about:", "about:about", "about:about:"))
+    rules.restrict("tasks", lambda identity: False)
+    assert not rules.can_read(worker, "about:tasks")

@@ -10,7 +10,7 @@ No role stands above a scope, so that users and workspaces stay apart whoever co
 between the first colon and the second is compared as a whole, with the identity's name as `channel_part` writes it and
 never as it is: a user `a~40b` has the channels of `a~7E40b`, and those of `a@b` are another's.
 
-A channel may be for fewer than its namespace allows (`AccessRules.restrict`), never for more.
+A channel may be for fewer than its namespace allows (`AccessRules.restrict`, `AccessRules.follow`), never for more.
 
 Code in the server's own process is not asked.
 """
@@ -40,11 +40,12 @@ class AccessRules:
         namespaces: Options by namespace name; read at every check, so a change of the mapping holds at once.
     """
 
-    __slots__ = ("_namespaces", "_restrictions")
+    __slots__ = ("_following", "_namespaces", "_restrictions")
 
     def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
         self._namespaces = namespaces
         self._restrictions: dict[str, Callable[[Identity], bool]] = {}
+        self._following: set[str] = set()
 
     def restrict(self, channel: str, readable: Callable[[Identity], bool]) -> None:
         """
@@ -55,6 +56,14 @@ class AccessRules:
             readable: Whether an identity may.
         """
         self._restrictions[channel] = readable
+
+    def is_restricted(self, channel: str) -> bool:
+        """Whether `restrict` was called for a channel."""
+        return channel in self._restrictions
+
+    def follow(self, namespace: str) -> None:
+        """Let `NAMESPACE:CHANNEL` be read only by who may read `CHANNEL`."""
+        self._following.add(namespace)
 
     def check_read(self, identity: Identity, channel: str, *, field: str | None = None) -> None:
         """
@@ -78,9 +87,14 @@ class AccessRules:
 
     def can_read(self, identity: Identity, channel: str) -> bool:
         """Whether `check_read` returns."""
-        namespace = self._namespaces.get(namespace_of(channel), _DEFAULT)
+        name = namespace_of(channel)
+        namespace = self._namespaces.get(name, _DEFAULT)
         if not (_in_scope(namespace.scope, identity, channel) and _has_role(namespace.read_roles, identity)):
             return False
+        if name in self._following:
+            followed = channel[len(name) + 1 :]
+            if not followed or not self.can_read(identity, followed):
+                return False
         restriction = self._restrictions.get(channel)
         return restriction is None or restriction(identity)
 

@@ -8,7 +8,8 @@ a feature is joined in one place and works over all of them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rtcore.values.channels import namespace_of
@@ -53,7 +54,7 @@ class FeatureRegistry:
         self.attendance: dict[str, Attendance] = {}
         """By namespace: told when one of its channels gets its first subscriber, and when the last has gone."""
         self.observers: list[Callable[[Event], None]] = []
-        """Called with each event that was published, before it leaves; they must not block, and not raise."""
+        """Called with each event that was published, before it leaves, or mentioned; must not block, and not raise."""
         self._features: dict[type, object] = {}
 
     def find(self, kind: type[_T]) -> _T | None:
@@ -62,12 +63,36 @@ class FeatureRegistry:
         return feature if isinstance(feature, kind) else None
 
     def tell_observers(self, event: Event) -> None:
-        """An event was published."""
+        """An event was published or mentioned."""
         for observe in self.observers:
             try:
                 observe(event)
             except Exception:  # one feature's fault must not keep everybody from publishing
                 logger.exception("a feature failed to look at an event of type %s", event.type)
+
+    def mention(self, channel: str, type: str, data: Json, timestamp: float) -> None:
+        """
+        Let features look at an event that is not published, since nobody is there to be told; never blocks.
+
+        It makes no channel and is not encoded: its offset is 0, and no history has it.
+
+        Args:
+            channel: Where it would be; who may read there may be told of it.
+            type: Kind of event.
+            data: What JSON can carry; must not be changed afterwards.
+            timestamp: When it happened, in Unix seconds.
+        """
+        if self.observers:
+            self.tell_observers(Event(channel, type, data, timestamp))
+
+    @contextmanager
+    def unobserved(self) -> Generator[None]:
+        """A block without an `await`, in which what is published repeats what features have looked at already."""
+        observers, self.observers = self.observers, []
+        try:
+            yield
+        finally:
+            self.observers = observers
 
     def tell_attendance(self, channel: str, attended: bool) -> None:
         """A channel got its first subscriber, or its last has gone."""

@@ -60,7 +60,8 @@ class ProfileSettings:
     enabled: bool = field(default=True, validator=Rule("true or false", lambda value: isinstance(value, bool)))
     """Whether it is there at all."""
     dialect: str = field(default="rtcore", validator=text())
-    """What its clients speak: `rtcore`, or the name of a dialect that a feature brings: `dashboard`, `support_chat`."""
+    """What its clients speak: `rtcore`, or the name of a dialect that a feature brings: `activity`, `dashboard`,
+    `support_chat`."""
     authentication: Literal["inherit", "required", "none"] = field(
         default="inherit", validator=one_of("inherit", "required", "none")
     )
@@ -105,7 +106,9 @@ class ProfileSettings:
 
 BUILT_IN_PROFILES: Final[Mapping[str, ProfileSettings]] = MappingProxyType(
     {
-        "activity": ProfileSettings(path="/ws/activity", channels=("activity", "workspace_activity:{workspace}")),
+        "activity": ProfileSettings(
+            path="/ws/activity", dialect="activity", channels=("activity", "workspace_activity:{workspace}")
+        ),
         "dashboard": ProfileSettings(path="/dashboard/ws", dialect="dashboard", connections=100),
         "metrics": ProfileSettings(
             path="/ws/metrics",

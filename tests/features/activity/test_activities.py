@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
 import pytest
 import trio
 
 import rtcore
 from rtcore.application import ApplicationHub
+from rtcore.features.activity.activities import ActivitySearch
 from rtcore.features.activity.settings import ActivitySettings
 from rtcore.features.activity.timeline import ActivityQuery
 from rtcore.features.settings import FeatureSettings
@@ -18,6 +20,8 @@ from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
 ANN = Identity(user="ann", workspace="w1")
+SECRET = "s" * 40
+KEYS = rtcore.AuthenticationSettings(keys={"main": rtcore.KeySettings(algorithm="HS256", secret=SECRET)})
 NAMESPACES = {
     "team": Namespace(scope=Scope.WORKSPACE),
     "mine": Namespace(scope=Scope.USER),
@@ -70,6 +74,86 @@ async def test_activity_is_for_those_who_could_see_the_event(autojump_clock: Any
         ]
         assert types(hub, Identity(user="bob")) == ["task.at-mine-bob", "task.at-tasks"]
         assert types(hub, rtcore.Identity(user="", workspace="default")) == ["task.at-tasks"]
+        assert types(hub, Identity(user="cy", roles={"boss"})) == ["task.at-secret", "task.at-tasks"]
+
+
+async def test_activity_of_a_user_in_a_workspace_is_his_there_only() -> None:
+    """Two workspaces may have an `ann`; and no name with a colon moves the border between the two."""
+    async with open_test_hub() as hub:
+        hub.activity.record("c", "t", "in w1", user="ann", workspace="w1")
+        hub.activity.record("c", "t", "anywhere", user="ann")
+        hub.activity.record("c", "t", "colons", user="b:c", workspace="a")
+
+        def seen(user: str, workspace: str | None) -> list[str]:
+            who = Identity(user=user, workspace=workspace, roles={"admin"})
+            return [each.title for each in hub.activity.search(ActivityQuery(), identity=who)]
+
+        assert seen("ann", "w1") == ["anywhere", "in w1"]
+        assert seen("ann", "w2") == seen("ann", None) == ["anywhere"]
+        assert seen("bob", "w1") == seen("w1", "ann") == seen("c", "a:b") == seen("c", "b") == []
+        assert seen("b:c", "a") == ["colons"]
+
+
+async def test_activity_of_a_role_is_for_those_who_may_read_the_channel(autojump_clock: Any) -> None:
+    """Of a workspace's channel in that workspace; of a restricted channel for whom it is restricted to."""
+    namespaces = {"jobs": Namespace(scope=Scope.WORKSPACE, read_roles=frozenset({"worker"}))}
+    async with open_test_hub(namespaces=namespaces) as hub:
+        hub.access.restrict("tasks:hidden", lambda identity: identity.user == "ann")
+        hub.publish("jobs:w1:x", "task.of-jobs", {})
+        hub.publish("tasks:hidden", "task.hidden", {})
+        worker = Identity(user="bob", workspace="w1", roles={"worker"})
+        assert types(hub, worker) == ["task.of-jobs"]
+        assert types(hub, ANN) == ["task.hidden"]
+        assert types(hub, Identity(user="bob", workspace="w2", roles={"worker"})) == []
+        can_read = hub.access.can_read
+        for place, reads in (("channel_activity:jobs:w1", worker), ("channel_activity:tasks:hidden", ANN)):
+            assert can_read(reads, place)
+            assert not can_read(worker if reads is ANN else ANN, place)
+        for nothing in ("channel_activity", "channel_activity:"):
+            assert not can_read(Identity(user="root", roles={"admin", "boss"}), nothing)
+
+
+async def test_tail_has_all_that_a_client_may_see_and_no_more(autojump_clock: Any) -> None:
+    """An endpoint that begins with it: the shared timeline, the workspace's, the user's, the member's, his roles'."""
+    settings = rtcore.Settings(authentication=KEYS)
+    async with open_test_hub() as hub, open_test_server(settings, hub=hub) as server:
+
+        def token(user: str, workspace: str, *roles: str) -> str:
+            claims = {"sub": user, "workspace": workspace, "roles": roles, "exp": hub.clock() + 600}
+            return jwt.encode(claims, SECRET, "HS256")
+
+        ann = await server.connect("/ws/activity", token=token("ann", "w1", "worker"))
+        twin = await server.connect("/ws/activity", token=token("ann", "w2"))
+        for client, channels in ((ann, 5), (twin, 4)):
+            for _ in range(channels):
+                await client.expect("subscribed")
+        for title, whose in WHOSE.items():
+            hub.activity.record("c", "t", title, **whose)
+        hub.publish("queues:w1", "queue.paused", {"name": "jobs"})
+        seen = [(await ann.expect("activity"))["data"]["title"] for _ in range(5)]
+        assert sorted(seen) == ["all", "ann", "ann of w1", "jobs", "w1"]
+        assert sorted([(await twin.expect("activity"))["data"]["title"] for _ in range(2)]) == ["all", "ann"]
+        await ann.receive_nothing()
+        await twin.receive_nothing()
+
+
+WHOSE: dict[str, dict[str, str]] = {
+    "all": {},
+    "w1": {"workspace": "w1"},
+    "ann": {"user": "ann"},
+    "ann of w1": {"workspace": "w1", "user": "ann"},
+    "bob of w1": {"workspace": "w1", "user": "bob"},
+}
+
+
+async def test_busy_users_push_out_no_timeline_of_a_workspace() -> None:
+    async with open_test_hub(features=FeatureSettings(activity=ActivitySettings(timelines=2))) as hub:
+        hub.activity.record("c", "kept", "t", workspace="w1")
+        for number in range(5):
+            hub.activity.record("c", "t", "t", user=str(number))
+            hub.activity.record("c", "t", "t", user=str(number), workspace="w1")
+        assert types(hub, ANN) == ["kept"]
+        assert hub.activity.statistics().timelines == 5
 
 
 async def test_search_over_a_connection_sees_no_more(autojump_clock: Any) -> None:
@@ -88,7 +172,8 @@ async def test_live_tail_follows_the_list_without_gap_or_repeat(autojump_clock: 
         client = await server.connect("/ws/activity")
         first = (await client.expect("subscribed"))["data"]["channels"]["activity"]["snapshot"]
         assert [each["title"] for each in first["activities"]] == ["a"]
-        await client.expect("subscribed")
+        for _ in range(3):  # that of its workspace, and two that its role may read
+            await client.expect("subscribed")
         hub.publish("tasks", "task.failed", {"name": "b"})
         event = (await client.expect("activity"))["data"]
         assert (event["title"], event["type"], event["sequence"]) == ("b", "task.failed", 2)
@@ -115,11 +200,18 @@ async def test_pages_and_export_have_their_bounds(autojump_clock: Any) -> None:
         for number in range(6):
             hub.publish("tasks", "task.completed", {"name": str(number)})
         client = await server.connect()
-        page = (await client.request("activity.search", {"limit": 100}))["data"]
+        page = (await client.request("activity.search", {"limit": 2}))["data"]
         assert ([each["title"] for each in page["activities"]], page["more"]) == (["5", "4"], True)
+        await client.send("activity.search", {"limit": 3}, id=1)
+        refused = (await client.expect("error"))["data"]
+        assert refused["message"] == "data.limit: expected a whole number from 1 to page=2, got 3"
+        assert (refused["code"], refused["field"]) == ("request.malformed", "data.limit")
         page = (await client.request("activity.search", {"before": page["activities"][-1]["sequence"]}))["data"]
         assert ([each["title"] for each in page["activities"]], page["more"]) == (["3", "2"], False)
-        assert len(hub.activity.export(ActivityQuery(), ANN)) == 3
+        assert len(hub.activity.export(ActivitySearch(), ANN)) == 3
+        assert len(hub.activity.export(ActivitySearch(limit=1), ANN)) == 1
+        with pytest.raises(rtcore.RequestError, match=r"limit: expected a whole number from 1 to exported=3, got 4"):
+            hub.activity.export(ActivitySearch(limit=4), ANN)
         statistics = hub.activity.statistics()
         assert (statistics.recorded, statistics.kept, statistics.timelines) == (6, 4, 1)
 
@@ -152,8 +244,9 @@ async def test_types_that_strangers_make_up_are_not_kept_for_ever(autojump_clock
         ({"since": "yesterday"}, 'data.since: expected an RFC 3339 timestamp, got "yesterday"'),
         ({"until": 5}, "data.until: expected an RFC 3339 timestamp, got 5"),
         ({"before": 0}, "data.before: expected a whole number from 1 to 9007199254740992, got 0"),
-        ({"limit": 0}, "data.limit: expected a whole number from 1 to 2147483648, got 0"),
-        ({"limit": 1.5}, "data.limit: expected a whole number from 1 to 2147483648, got 1.5"),
+        ({"limit": 0}, "data.limit: expected a whole number from 1 to page=100, got 0"),
+        ({"limit": 10_001}, "data.limit: expected a whole number from 1 to page=100, got 10001"),
+        ({"limit": 1.5}, "data.limit: expected a whole number, got 1.5"),
         ({"actors": "a"}, "data.actors: unknown field"),
     ],
 )
@@ -206,18 +299,23 @@ async def test_observer_costs_unknown_types_one_look(autojump_clock: Any) -> Non
         await trio.lowlevel.checkpoint()
 
 
-async def test_what_is_of_one_member_is_on_no_timeline(autojump_clock: Any) -> None:
+async def test_what_is_of_one_member_is_on_his_timeline(autojump_clock: Any) -> None:
     """`name:WORKSPACE:USER` is neither the workspace's nor that of whoever has the workspace's name."""
-    async with open_test_hub() as hub:
+    async with open_test_hub() as hub, hub.subscribe("notifications:acme:alice"):
         await hub.notifications.send(user="alice", workspace="acme", title="SALARY of alice")
-        for identity in (Identity(user="acme", workspace="globex"), Identity(user="bob", workspace="acme")):
-            assert hub.activity.search(ActivityQuery(text="salary"), identity=identity) == []
+        strangers = [("acme", "globex"), ("bob", "acme"), ("alice", "globex"), ("alice", None)]
+        for user, workspace in strangers:
+            who = Identity(user=user, workspace=workspace, roles={"admin", "publisher"})
+            assert hub.activity.search(ActivityQuery(text="salary"), identity=who) == []
+        alice = Identity(user="alice", workspace="acme")
+        (found,) = hub.activity.search(ActivityQuery(text="salary"), identity=alice)
+        assert (found.category, found.channel) == ("notification", "notifications:acme:alice")
 
 
 async def test_long_names_and_strange_text_harm_no_page(autojump_clock: Any) -> None:
     async with open_test_hub() as hub, open_test_server(hub=hub) as server:
         client = await server.connect("/ws/activity")
-        for _ in range(2):
+        for _ in range(4):  # the shared one, that of its workspace, and two that its role may read
             await client.expect("subscribed")
         hub.publish("room", "task.x", {"a" * 900_000 + "_id": "v", "task_id": "t1", "name": "n" * 1000})
         hub.activity.record("c", "t", "\ud800" * 300, actor="\ud800", related={"b" * 500: "\ud800"})

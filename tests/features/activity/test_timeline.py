@@ -105,7 +105,14 @@ def test_json_lines_are_one_object_each() -> None:
     assert [json.loads(line)["sequence"] for line in lines] == [1, 2]
 
 
-@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+FORMULAS = [
+    *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\r\n", "\x00x", "\x1b[1m", "\t"),
+    *("\uff1d1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)", "\ufe631"),
+    *("\ufeff=1", " =1", "\u00a0+1", "\u3000-1", "\u200b=1", "\u202e@1", "\u2028=1", " \ufeff \uff1d1"),
+]
+
+
+@pytest.mark.parametrize("title", FORMULAS, ids=ascii)
 def test_csv_holds_no_formulas(title: str) -> None:
     """Who opens the export in a spreadsheet must not run what somebody else wrote."""
     text = b"".join(csv_lines([activity(1, title=title, actor=title)])).decode()
@@ -113,6 +120,13 @@ def test_csv_holds_no_formulas(title: str) -> None:
     cells = dict(zip(header, row, strict=True))
     assert cells["title"] == f"'{title}"
     assert cells["actor"] == f"'{title}"
+
+
+@pytest.mark.parametrize("title", ["a=1", "1-2", " a", "'=1", "", "\u202eabc", "ß+", "a\n=1", "\uff41"])
+def test_text_that_is_no_formula_stays_as_it_is(title: str) -> None:
+    text = b"".join(csv_lines([activity(1, title=title)])).decode()
+    header, row = list(csv.reader(io.StringIO(text, newline="")))
+    assert dict(zip(header, row, strict=True))["title"] == title
 
 
 def test_csv_quotes_what_would_end_a_cell_or_a_row() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
 import pytest
 import trio
 import trio.testing
@@ -11,11 +12,13 @@ import trio.testing
 import rtcore
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.settings import FeatureSettings
+from rtcore.protocol.json_codec import json_dumps
 from rtcore.testing import TestClient, open_test_hub, open_test_server
 from rtcore.values.identity import Identity
 
 CHANNEL = "outputs:default:o1"
-REFUSED = rtcore.RequestError
+SECRET = "s" * 40
+KEYS = rtcore.AuthenticationSettings(keys={"main": rtcore.KeySettings(algorithm="HS256", secret=SECRET)})
 
 
 def of(**outputs: Any) -> FeatureSettings:
@@ -71,6 +74,53 @@ async def test_content_is_read_page_by_page(autojump_clock: Any) -> None:
         assert (page["text"], page["more"], page["index"]) == ("1234", True, 0)
         page = (await client.request("output.read", {"output_id": "o1", "index": 4}))["data"]
         assert (page["text"], page["more"], page["status"]) == ("56", False, "completed")
+
+
+async def test_state_is_bounded_and_with_pages_and_chunks_it_is_the_whole(autojump_clock: Any) -> None:
+    """However the text swells as JSON; a client that joins pages and chunks shows every character once."""
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client = await server.connect()
+        async with hub.outputs.text("answer", output_id="o1") as output:
+            for letter in "abcdefghij":
+                output.write(letter + "\0" * 50_000)
+            await trio.sleep(1)
+            await client.send("subscribe", {"channels": [CHANNEL]}, id=1)
+            reply = await client.expect("subscribed")
+            assert len(json_dumps(reply)) < 70_000
+            page = reply["data"]["channels"][CHANNEL]["snapshot"]
+            assert (page["index"], page["more"], page["length"]) == (0, True, 500_010)
+            text = page["text"]
+            while page["more"]:
+                await client.send("output.read", {"output_id": "o1", "index": page["next"]}, id=1)
+                output.write(f"more at {page['next']}")
+                while (message := await client.receive())["type"] != "output.content":
+                    text = take(text, message["data"])
+                page = message["data"]
+                assert len(json_dumps(message)) < 70_000
+                text = take(text, page)
+            output.write("the end")
+        while (message := await client.receive())["type"] != "output.completed":
+            text = take(text, message["data"])
+        whole = output.state.content()
+        assert (whole.index, whole.text) == (0, text)
+
+
+def take(text: str, message: dict[str, Any]) -> str:
+    """As the page about outputs has it."""
+    overlap = len(text) - message["index"]
+    return text + message["text"][overlap:] if 0 <= overlap < len(message["text"]) else text
+
+
+async def test_index_beyond_the_end_is_refused(autojump_clock: Any) -> None:
+    """The end itself is where a client stands that is up to date."""
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client = await server.connect()
+        async with hub.outputs.text("answer", output_id="o1") as output:
+            output.write("12345")
+            page = (await client.request("output.read", {"output_id": "o1", "index": 5}))["data"]
+            assert (page["text"], page["index"], page["next"], page["more"]) == ("", 5, 5, False)
+            got = await refusal(client, "output.read", {"output_id": "o1", "index": 6})
+            assert got == ("request.malformed", "data.index: expected at most 5, the end of the output so far, got 6")
 
 
 async def test_cancelling_over_a_connection_is_a_command_of_its_own(autojump_clock: Any) -> None:
@@ -132,6 +182,47 @@ async def test_bad_input_is_refused_in_words(
     ):
         got = await refusal(await server.connect(), type, data)
         assert (got[0], got[1][: len(message)]) == (code, message)
+
+
+async def test_output_of_a_user_in_a_workspace_is_his_there_only(autojump_clock: Any) -> None:
+    """Who has his name in another workspace neither reads, lists, follows nor ends it."""
+    settings = rtcore.Settings(authentication=KEYS)
+    async with open_test_hub() as hub, open_test_server(settings, hub=hub) as server:
+
+        async def connect(user: str, workspace: str) -> TestClient:
+            claims = {"sub": user, "workspace": workspace, "roles": ["admin"], "exp": hub.clock() + 600}
+            return await server.connect(token=jwt.encode(claims, SECRET, "HS256"))
+
+        mine, others = await connect("b:c", "a"), [await connect(*names) for names in (("b:c", "z"), ("c", "a:b"))]
+        async with hub.outputs.text("answer", output_id="o:1", user="b:c", workspace="a") as output:
+            output.write("secret")
+            directory = "member_outputs:a:b~3Ac"
+            assert (output.channel, output.directory) == (f"{directory}:o:1", directory)
+            for other in others:
+                for type in ("output.read", "output.cancel"):
+                    assert (await refusal(other, type, {"output_id": "o:1"}))[0] == "request.not_found"
+                for channel in (output.channel, directory):
+                    assert (await refusal(other, "subscribe", {"channels": [channel]}))[0] == "access.denied"
+            states = (await mine.request("subscribe", {"channels": [output.channel, directory]}))["data"]["channels"]
+            assert states[output.channel]["snapshot"]["text"] == "secret"
+            assert [each["output_id"] for each in states[directory]["snapshot"]] == ["o:1"]
+            assert (await mine.request("output.cancel", {"output_id": "o:1"}))["data"]["asked"] is True
+            await trio.sleep_forever()
+        assert output.cancelled
+
+
+@pytest.mark.parametrize(
+    ("names", "channel"),
+    [
+        ({}, "outputs:default"),
+        ({"workspace": "w"}, "outputs:w"),
+        ({"user": "ann"}, "user_outputs:ann"),
+        ({"user": "ann", "workspace": "w"}, "member_outputs:w:ann"),
+    ],
+)
+async def test_who_is_named_says_who_sees_it(names: Any, channel: str) -> None:
+    async with open_test_hub() as hub:
+        assert hub.outputs.text("answer", **names).directory == channel
 
 
 async def test_workspaces_and_users_do_not_see_each_others_outputs(autojump_clock: Any) -> None:

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from rtcore.features.outputs.output_state import Content, Kind, OutputState, OutputStatus
+from rtcore.protocol.json_codec import json_dumps
 
 
 def test_text_is_counted_in_characters_and_kept_in_bytes() -> None:
@@ -51,6 +52,35 @@ def test_there_is_one_end() -> None:
     assert state.end(OutputStatus.FAILED)
     assert not state.end(OutputStatus.COMPLETED)
     assert state.status is OutputStatus.FAILED
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pages_are_the_whole_and_each_fits(seed: int) -> None:
+    """In bytes of JSON, where a character may take six; what does not fit in any page has one of its own."""
+    rng = random.Random(seed)
+    for kind, alphabet in ((Kind.TEXT, "a\0\"ä😀"), (Kind.ITEMS, "")):
+        state = OutputState(kind, 10_000)
+        for _ in range(30):
+            if kind is Kind.TEXT:
+                state.append_text("".join(rng.choices(alphabet, k=rng.randint(1, 30))))
+            else:
+                state.append_items(["x" * rng.choice([0, 1, 5, 60]) for _ in range(rng.randint(1, 9))])
+        maximum, most, index, pages = rng.choice([3, 1000]), rng.choice([1, 8, 40]), 0, list[Content]()
+        while index < state.length:
+            page = state.page(index, maximum, most)
+            held = page.text or page.items
+            assert page.index == index
+            assert 1 <= len(held) <= maximum
+            assert len(json_dumps(held)) <= most or len(held) == 1
+            if len(held) < min(maximum, state.length - index):
+                following = state.content(index, len(held) + 1)
+                assert len(json_dumps(following.text or following.items)) > most, "as much as fits"
+            pages.append(page)
+            index = page.end
+        whole = state.content()
+        assert "".join(page.text for page in pages) == whole.text
+        assert [item for page in pages for item in page.items] == list(whole.items)
+        assert state.page(state.length, maximum, most) == state.content(state.length)
 
 
 @pytest.mark.parametrize("seed", range(20))

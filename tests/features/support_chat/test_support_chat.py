@@ -248,7 +248,7 @@ async def test_there_is_one_desk_of_a_name() -> None:
         assert hub.support_chat.desk(workspace="w") is desk
         with pytest.raises(rtcore.RequestError, match="desks=1"):
             hub.support_chat.desk(user="w")
-        with pytest.raises(ValueError, match="either"):
+        with pytest.raises(ValueError, match="expected a workspace, a user, or both"):
             hub.support_chat.desk()
         for name in ("", "x" * 255, "\udc00"):
             with pytest.raises(rtcore.RequestError, match="channel") as caught:
@@ -263,6 +263,24 @@ async def test_desk_is_shown_to_whom_it_belongs_whatever_he_is_called() -> None:
         for user, seen in (("a@b", 1), ("a~40b", 0), ("a", 0), ("", 0), ("\udc00", 0), ("ä" * 255, 0)):
             identity = rtcore.Identity(user=user, workspace=None)
             assert hub.support_chat.queue(identity)["queue_depth"] == seen, user
+
+
+async def test_desk_of_a_user_in_a_workspace_is_shown_there_only(autojump_clock: Any) -> None:
+    """Another workspace may have a user of the same name; the user's own desk is shown wherever a token has him."""
+    async with open_test_hub() as hub, open_test_server(WITH_TOKENS, hub=hub) as server:
+        hub.support_chat.desk(user="ann").open_session("of ann", customer="carol")
+        desk = hub.support_chat.desk(user="ann", workspace="w1")
+        desk.open_session("of ann in w1", customer="dave")
+        for workspace, seen in (("w1", ["of ann", "of ann in w1"]), ("w2", ["of ann"])):
+            who = Identity(user="ann", workspace=workspace, roles={"agent", "admin"})
+            waiting = hub.support_chat.queue(who)["waiting_sessions"]
+            assert sorted(each["sessionId"] for each in waiting) == seen  # type: ignore[index, call-overload, union-attr]
+        inside, outside = await dashboard(server, hub, workspace="w1"), await dashboard(server, hub, workspace="w2")
+        await outside.send("request_session_update", {"sessionId": "of ann in w1"})
+        assert (await outside.expect("error"))["data"]["message"] == "data.sessionId: no such session"
+        desk.message("of ann in w1", "m1", sender="dave", text="hello")
+        assert (await inside.expect("message_created"))["data"]["message"]["text"] == "hello"
+        await outside.receive_nothing()
 
 
 async def test_ended_session_has_nobody_typing(autojump_clock: Any) -> None:

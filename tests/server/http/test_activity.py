@@ -53,12 +53,30 @@ async def test_export_is_a_file(open_api: Any) -> None:
         assert [json.loads(line)["title"] for line in response.text.splitlines()] == ["=1+1"]
 
 
+async def test_limit_is_that_of_what_is_asked_for(open_api: Any) -> None:
+    """An export has as many as it was asked for; a page has fewer at most, and says so."""
+    async with open_api(identities=PEOPLE) as api:
+        for number in range(3):
+            api.hub.publish("tasks", "task.completed", {"name": str(number)})
+        response = await get(api, "/api/v1/activity/export", limit="2")
+        assert [json.loads(line)["title"] for line in response.text.splitlines()] == ["2", "1"]
+        assert len((await get(api, "/api/v1/activity/export", limit="10000")).text.splitlines()) == 3
+        response = await get(api, "/api/v1/activity", limit="101")
+        words = "limit: expected a whole number from 1 to page=100, got 101"
+        assert (response.status_code, response.json()["error"]["message"]) == (400, words)
+        paths = (await api.client.get("/openapi.json")).json()["paths"]
+        for path, most in (("/api/v1/activity", 100), ("/api/v1/activity/export", 10_000)):
+            (limit,) = (each for each in paths[path]["get"]["parameters"] if each["name"] == "limit")
+            assert limit["schema"]["maximum"] == most
+
+
 @pytest.mark.parametrize(
     ("parameters", "status", "message"),
     [
         ({"format": "xml"}, 400, 'format: expected one of csv, jsonl, got "xml"'),
-        ({"limit": "x"}, 400, 'limit: expected a whole number from 1 to 2147483648, got "x"'),
-        ({"limit": "0"}, 400, "limit: expected a whole number from 1 to 2147483648, got 0"),
+        ({"limit": "x"}, 400, 'limit: expected a whole number, got "x"'),
+        ({"limit": "0"}, 400, "limit: expected a whole number from 1 to exported=10000, got 0"),
+        ({"limit": "10001"}, 400, "limit: expected a whole number from 1 to exported=10000, got 10001"),
         ({"before": "1e3"}, 400, 'before: expected a whole number from 1 to 9007199254740992, got "1e3"'),
         ({"since": "yesterday"}, 400, 'since: expected an RFC 3339 timestamp, got "yesterday"'),
         ({"category": ","}, 400, "category[0]: expected 1 to 128 characters, got 0"),

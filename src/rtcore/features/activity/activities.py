@@ -2,9 +2,9 @@
 The activity timeline: every feature's events, and what an application records, as something that people can read,
 search and take away.
 
-It sees each event after it was published. Those of a known category become activities; what comes by the dozen
-(progress, output) does not. An activity is for those who could see the event: of a channel for everybody it is in the
-shared timeline, of a workspace's or a user's channel in theirs, and of a channel that needs a role in none.
+It sees each event after it was published, and those that were not, since nobody was there: what happened does not
+depend on who watches. Those of a known category become activities; what comes by the dozen
+(progress, output) does not. An activity is for those who could see the event; `places` says which timeline that is.
 
 Nothing is published of an activity while nobody has subscribed to its timeline: an application that has no use for it
 pays for a look at each event's type.
@@ -21,24 +21,24 @@ from attrs import frozen
 
 from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.features.activity.activity import Activity, Description, clean, describe, describe_own
+from rtcore.features.activity.places import NAMESPACES, OF_CHANNEL, OWN_CHANNELS, Places
 from rtcore.features.activity.settings import CATEGORIES, ActivitySettings
 from rtcore.features.activity.timeline import ActivityQuery, Timeline, search
 from rtcore.features.feature import Feature
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
+from rtcore.hub.dialect import Dialect
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
+from rtcore.protocol.command_fields import read_integer
 from rtcore.protocol.wire_fields import Reader, items, text, timestamp, whole_number, wire
-from rtcore.values.channels import Namespace, Scope, find_own_channel, namespace_of, own_channel
+from rtcore.values.channels import Namespace, namespace_of
 from rtcore.values.events import Event, Json
 from rtcore.values.identity import Identity
 
 __all__ = ["Activities", "ActivitySearch", "ActivityStatistics"]
 
-SHARED: Final = "activity"
-_OF_WORKSPACE: Final = "workspace_activity"
-_OF_USER: Final = "user_activity"
-_PARTS: Final = re.compile(r"[.:_]")
+_SEPARATOR: Final = re.compile(r"[.:_]")
 _NAMES: Final[Reader[tuple[str, ...]]] = items(text(128), 32)
 
 
@@ -54,7 +54,8 @@ class ActivitySearch:
     since: float | None = wire(timestamp, default=None)
     until: float | None = wire(timestamp, default=None)
     before: int | None = wire(whole_number(1, 2**53), default=None)
-    limit: int | None = wire(whole_number(1, 2**31), default=None)
+    limit: int | None = wire(read_integer, default=None)
+    """How many it may be depends on what for: see `Activities.page` and `Activities.export`."""
 
     def query(self) -> ActivityQuery:
         """As the timelines understand it."""
@@ -89,17 +90,17 @@ class Activities(Feature):
         settings: Bounds, and what is an activity.
     """
 
-    NAMESPACES: ClassVar[Mapping[str, Namespace]] = {
-        SHARED: Namespace(publish_roles=frozenset()),
-        _OF_WORKSPACE: Namespace(scope=Scope.WORKSPACE, publish_roles=frozenset()),
-        _OF_USER: Namespace(scope=Scope.USER, publish_roles=frozenset()),
-    }
+    NAMESPACES: ClassVar[Mapping[str, Namespace]] = NAMESPACES
 
     def __init__(self, hub: Hub, settings: ActivitySettings | None = None) -> None:
         self._hub = hub
-        self._settings = settings or ActivitySettings()
-        self._categories = {**CATEGORIES, **self._settings.categories}
-        self._timelines = {SHARED: Timeline(self._settings.kept)}
+        self.settings = settings or ActivitySettings()
+        """What was set of it."""
+        self._categories = {**CATEGORIES, **self.settings.categories}
+        self._places = Places(hub)
+        self._timelines: dict[str, dict[str, Timeline]] = {namespace: {} for namespace in NAMESPACES}
+        """By the namespace of their places, so that many of one kind push out none of another; then by place."""
+        self._left_out = frozenset(self.settings.left_out)
         self._sequence = 0
         self._category_of_type: dict[str, str | None] = {}
         hub.registry.observers.append(self._observe)
@@ -112,7 +113,12 @@ class Activities(Feature):
     @property
     def snapshots(self) -> Mapping[str, Snapshot]:
         """The newest activities of a timeline."""
-        return {SHARED: self._snapshot, _OF_WORKSPACE: self._snapshot, _OF_USER: self._snapshot}
+        return dict.fromkeys(NAMESPACES, self._snapshot)
+
+    @property
+    def dialects(self) -> Mapping[str, Dialect]:
+        """`activity`: `rtcore`, and a client is subscribed to the timelines that are its own."""
+        return {"activity": Dialect(optional_channels=OWN_CHANNELS)}
 
     def record(
         self,
@@ -135,16 +141,12 @@ class Activities(Feature):
             actor: Who did it.
             related: Ids of what it has to do with, by name.
             workspace: Whose members may see it; None, and no user: everybody.
-            user: The one who may see it.
+            user: The one who may see it: in that workspace only, or, where none is named, in any.
 
         Raises:
             RequestError: If there can be no timeline of that workspace or user.
         """
-        place = SHARED
-        if user is not None:
-            place = _timeline_of("user", user)
-        elif workspace is not None:
-            place = _timeline_of("workspace", workspace)
+        place = self._places.named(workspace, user)
         what = describe_own(title, actor=actor, related=related or {})
         return self._add(place, clean(category), clean(type), self._hub.clock(), what, None)
 
@@ -159,21 +161,25 @@ class Activities(Feature):
             identity: Who looks: only what that one may see is found. None: everything.
             limit: Most activities; by default a page.
         """
-        return search(self._visible(identity), query, limit or self._settings.page)[0]
+        return search(self._visible(identity), query, limit or self.settings.page)[0]
 
-    def export(self, query: ActivityQuery, identity: Identity) -> list[Activity]:
-        """What of `search` may be taken away, newest first: up to the setting `exported`."""
-        return self.search(query, identity=identity, limit=self._settings.exported)
+    def export(self, wanted: ActivitySearch, identity: Identity, *, field: str = "data.limit") -> list[Activity]:
+        """
+        What a client takes away, newest first: up to the setting `exported`.
+
+        Raises:
+            RequestError: If it asks for more, or for none; `field` is what it calls the number.
+        """
+        limit = _limit(wanted.limit, "exported", self.settings.exported, field)
+        return self.search(wanted.query(), identity=identity, limit=limit)
 
     def statistics(self) -> ActivityStatistics:
         """A snapshot."""
-        return ActivityStatistics(
-            recorded=self._sequence, kept=sum(map(len, self._timelines.values())), timelines=len(self._timelines)
-        )
+        return ActivityStatistics(recorded=self._sequence, kept=sum(map(len, self._all())), timelines=len(self._all()))
 
-    def page(self, wanted: ActivitySearch, identity: Identity) -> dict[str, Json]:
-        """A page of what a client looks for."""
-        limit = min(wanted.limit or self._settings.page, self._settings.page)
+    def page(self, wanted: ActivitySearch, identity: Identity, *, field: str = "data.limit") -> dict[str, Json]:
+        """A page of what a client looks for: up to the setting `page`. Errors as of `export`."""
+        limit = _limit(wanted.limit, "page", self.settings.page, field)
         found, more = search(self._visible(identity), wanted.query(), limit)
         return {"activities": [activity.document() for activity in found], "more": more}
 
@@ -186,34 +192,19 @@ class Activities(Feature):
             category = self._judge(event.type)
         if category is None:
             return
-        place = self._place(event.channel)
+        place = self._places.of_event(event.channel)
         if place is not None:
             self._add(place, category, event.type, event.timestamp, describe(event), event)
 
     def _judge(self, type: str) -> str | None:
-        parts = _PARTS.split(type)
-        category = None if parts[-1] in self._settings.left_out else self._categories.get(parts[0])
+        ends = [found.start() for found in _SEPARATOR.finditer(type)]
+        beginnings = (type[:end] for end in (len(type), *reversed(ends)))
+        known = (self._categories[beginning] for beginning in beginnings if beginning in self._categories)
+        last = type[ends[-1] + 1 :] if ends else type
+        category = None if {type, last} & self._left_out else next(known, None)
         if len(self._category_of_type) < self._hub.limits.event_types:
             self._category_of_type[type] = category
         return category
-
-    def _place(self, channel: str) -> str | None:
-        """The timeline of those who can see a channel; None where that is a matter of roles."""
-        name = namespace_of(channel)
-        if name in self.NAMESPACES:
-            return None
-        namespace = self._hub.namespaces.get(name)
-        if namespace is None:
-            return SHARED
-        if namespace.read_roles is not None:
-            return None
-        if namespace.scope is Scope.SHARED:
-            return SHARED
-        if namespace.scope is Scope.MEMBER:  # there is no timeline of one user in one workspace
-            return None
-        owner = channel.split(":", 2)[1:2]
-        kind = _OF_WORKSPACE if namespace.scope is Scope.WORKSPACE else _OF_USER
-        return f"{kind}:{owner[0]}" if owner and owner[0] else None
 
     def _add(
         self, place: str, category: str, type: str, when: float, what: Description, event: Event | None
@@ -228,7 +219,7 @@ class Activities(Feature):
             title=what.title,
             related=what.related,
             channel=None if event is None else event.channel,
-            offset=None if event is None else event.offset,
+            offset=(event.offset or None) if event is not None else None,
         )
         self._timeline(place).append(activity)
         if self._hub.position(place) is not None:  # somebody is or was there
@@ -237,36 +228,38 @@ class Activities(Feature):
         return activity
 
     def _timeline(self, place: str) -> Timeline:
-        timeline = self._timelines.pop(place, None) or Timeline(self._settings.kept)
-        self._timelines[place] = timeline  # last: the one that was quiet for longest is first
-        if len(self._timelines) > self._settings.timelines + 1:
-            oldest = next(each for each in self._timelines if each != SHARED)
-            del self._timelines[oldest]
+        kind = self._timelines[namespace_of(place)]
+        timeline = kind.pop(place, None) or Timeline(self.settings.kept)
+        kind[place] = timeline  # last: the one that was quiet for longest is first
+        if len(kind) > self.settings.timelines:
+            del kind[next(iter(kind))]
         return timeline
+
+    def _find(self, place: str) -> Timeline | None:
+        return self._timelines[namespace_of(place)].get(place)
+
+    def _all(self) -> list[Timeline]:
+        return [timeline for kind in self._timelines.values() for timeline in kind.values()]
 
     # For clients
 
     def _visible(self, identity: Identity | None) -> list[Timeline]:
         if identity is None:
-            return list(self._timelines.values())
-        own = find_own_channel(_OF_WORKSPACE, identity.workspace), find_own_channel(_OF_USER, identity.user)
-        return [
-            self._timelines[place]
-            for place in (SHARED, *own)
-            if place is not None and place in self._timelines and self._hub.access.can_read(identity, place)
-        ]
+            return self._all()
+        found = map(self._find, self._places.visible(identity, self._timelines[OF_CHANNEL]))
+        return [timeline for timeline in found if timeline is not None]
 
     def _snapshot(self, identity: Identity, channel: str) -> Json:
-        timeline = self._timelines.get(channel)
-        found, more = ([], False) if timeline is None else search([timeline], ActivityQuery(), self._settings.page)
+        timeline = self._find(channel)
+        found, more = ([], False) if timeline is None else search([timeline], ActivityQuery(), self.settings.page)
         return {"activities": [activity.document() for activity in found], "more": more}
 
     def _handle_search(self, context: CommandContext, command: ActivitySearch) -> Reply:
         return Reply("activity.page", self.page(command, context.identity))
 
 
-def _timeline_of(field: str, name: str) -> str:
-    try:
-        return own_channel(_OF_USER if field == "user" else _OF_WORKSPACE, name)
-    except ValueError as error:
-        raise RequestError(ErrorCode.MALFORMED, f"{field}: {error}", field=field) from error
+def _limit(wanted: int | None, setting: str, most: int, field: str) -> int:
+    if wanted is not None and not 1 <= wanted <= most:
+        message = f"{field}: expected a whole number from 1 to {setting}={most}, got {wanted}"
+        raise RequestError(ErrorCode.MALFORMED, message, field=field)
+    return most if wanted is None else wanted

@@ -13,6 +13,8 @@ from rtcore.values.events import Event, Json, format_timestamp
 __all__ = ["Activity", "Description", "clean", "describe", "describe_own"]
 
 _ACTORS: Final = ("actor", "user_id", "by", "agent_id", "agentId", "user")
+_ACTORS_OF_NOTIFICATIONS: Final = ("sender", "by")
+"""Their `user` is who gets one."""
 _TITLES: Final = ("title", "name", "message", "text", "question")
 _RELATED: Final = re.compile(r"(\w+_id|\w+Id|id)", re.ASCII)
 _TEXT_LENGTH: Final = 200
@@ -38,9 +40,9 @@ class Activity:
     related: Mapping[str, str]
     """Ids of what it has to do with, by their name, such as `task_id`."""
     channel: str | None = None
-    """Where the event was published; None: it is no event's."""
+    """Where the event was published, or would have been if anybody was there; None: it is no event's."""
     offset: int | None = None
-    """The event's offset there, to look at the whole of it."""
+    """The event's offset there, to look at the whole of it; None: it is in no history, since nobody was there."""
     words: str = field(init=False, repr=False, eq=False)
     """Title, type, actor and ids in small letters, a line each: what a text is looked for in."""
 
@@ -81,7 +83,8 @@ def describe(event: Event) -> Description:
     """Who did it, a title, and the ids in the event's data: its own fields, not those inside of them."""
     data = event.data if isinstance(event.data, dict) else {}
     texts = {name: value for name, value in data.items() if isinstance(value, str) and value}
-    actor = next((texts[name] for name in _ACTORS if name in texts), None)
+    actors = _ACTORS_OF_NOTIFICATIONS if event.type.startswith("notification") else _ACTORS
+    actor = next((texts[name] for name in actors if name in texts), None)
     title = next((texts[name] for name in _TITLES if name in texts), event.type)
     ids = {name: value for name, value in texts.items() if len(name) <= _NAME_LENGTH and _RELATED.fullmatch(name)}
     return describe_own(title, actor=actor, related=ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -14,8 +15,9 @@ from rtcore.values.events import format_timestamp
 __all__ = ["csv_lines", "json_lines"]
 
 _COLUMNS: Final = ("sequence", "timestamp", "category", "type", "actor", "title", "related")
-# A cell that begins so is a formula to a spreadsheet, whoever wrote it. Source: OWASP, CSV injection.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_OPENERS: Final = frozenset("=+-@")
+_UNSEEN: Final = frozenset(("Cc", "Cf", "Zl", "Zp", "Zs"))
+"""Unicode categories of what a spreadsheet may pass over, or cut off, before it looks for a formula."""
 
 
 def json_lines(activities: Iterable[Activity]) -> Iterator[bytes]:
@@ -52,4 +54,18 @@ def _row(cells: Iterable[object]) -> bytes:
 
 
 def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _may_be_formula(text) else text
+
+
+def _may_be_formula(text: str) -> bool:
+    """
+    Whether a cell may be a formula to some spreadsheet, whoever wrote it: also in full width, or behind what is unseen.
+
+    A control character at the beginning is enough, since programs differ in what they make of it.
+
+    Source: OWASP, CSV injection.
+    """
+    if text and unicodedata.category(text[0]) == "Cc":
+        return True
+    first = next((char for char in text if unicodedata.category(char) not in _UNSEEN), "")
+    return unicodedata.normalize("NFKC", first) in _OPENERS

@@ -14,19 +14,21 @@ __all__ = ["CATEGORIES", "ActivitySettings"]
 
 CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "agent_status": "chat",
         "alert": "alert",
         "approval": "approval",
         "chat": "chat",
-        "delivery": "delivery",
+        "message_created": "chat",
         "notification": "notification",
         "output": "output",
         "presence": "presence",
+        "queue": "queue",
         "task": "task",
         "tool": "tool",
         "workflow": "workflow",
     }
 )
-"""Categories by the beginning of event types, up to the first `.`, `:` or `_`."""
+"""Categories by the beginning of event types, up to a `.`, `:` or `_` or the end; the longest one counts."""
 
 
 def _is_categories(value: object) -> bool:
@@ -42,7 +44,8 @@ class ActivitySettings:
     kept: int = field(default=1000, validator=whole(1))
     """Newest activities that are kept of each timeline: the shared one, each workspace's, each user's."""
     timelines: int = field(default=1000, validator=whole(1))
-    """Timelines of workspaces and users that are kept; the one that was quiet for longest is forgotten first."""
+    """Timelines that are kept of each kind: of workspaces, users, users of one workspace, and channels that need a
+    role; the one that was quiet for longest is forgotten first."""
     page: int = field(default=100, validator=whole(1))
     """Most activities of one page."""
     exported: int = field(default=10_000, validator=whole(1))
@@ -50,10 +53,16 @@ class ActivitySettings:
     categories: Mapping[str, str] = field(
         factory=dict, validator=Rule("a table of categories by the beginning of event types", _is_categories)
     )
-    """More categories, by the beginning of event types up to the first `.`, `:` or `_`. Others are no activity."""
+    """More categories than those that are built in, by the beginning of event types up to a `.`, `:` or `_` or the end;
+    the longest one counts. Other events are no activity."""
     left_out: tuple[str, ...] = field(
-        default=("progress", "output", "chunk", "status", "heartbeat", "update", "activity", "typing", "list"),
+        default=(
+            *("progress", "output", "chunk", "status", "heartbeat", "update", "activity", "typing", "list"),
+            *("message_updated", "notification.read", "notification.receipt", "notification.updated"),
+            "queue_depth_changed",
+        ),
         converter=items,
         validator=each(text()),
     )
-    """Ends of event types, after the last `.`, `:` or `_`, that are too many to be worth an activity each."""
+    """Whole event types, and ends of them after the last `.`, `:` or `_`, that are too many to be worth an activity
+    each."""

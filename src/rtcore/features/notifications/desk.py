@@ -124,7 +124,7 @@ class Desk:
 
     def tell(self, place: Place, type: str, data: Json, *, lane: Lane = Lane.NORMAL, key: str | None = None) -> None:
         """
-        Publish an event, if there may be somebody to read it.
+        Publish an event, if there may be somebody to read it; otherwise it is mentioned, for the activity timeline.
 
         A channel that is not there has no subscriber and no history, and whoever subscribes later is told the state. So
         a notification to somebody who is away costs no channel.
@@ -134,12 +134,14 @@ class Desk:
         except ValueError:  # it can have none, and so no subscriber
             return
         if self.hub.position(channel) is None:
+            self.hub.registry.mention(channel, type, data, self.now)
             return
         try:
             self.hub.publish(channel, type, data, lane=lane, key=key)
         except RequestError as error:
             self.counters.untold += 1
             _logger.warning("%s on %s could not be told: %s", type, channel, error)
+            self.hub.registry.mention(channel, type, data, self.now)
         except HubClosed:
             _logger.info("%s on %s: nobody is left to be told", type, channel)
 

@@ -53,6 +53,8 @@ class Output(ABC, Generic[_T]):
         self.name = bounded_text(name, settings.name_bytes)
         self.channel = channel
         """Where its content is published."""
+        self.directory = directory
+        """Where its beginning and end are published too, beside those of others with the same readers."""
         self.owner = owner
         """The user whose it is; None: the workspace's."""
         self.state = OutputState(kind, settings.kept_bytes)
@@ -61,7 +63,6 @@ class Output(ABC, Generic[_T]):
         """Why it failed or was cancelled, in words for readers."""
         self._hub = hub
         self._settings = settings
-        self._directory = directory
         self._began, self._grew, self._ended = began, grew, ended
         self._scope = trio.CancelScope()
         self._entered = False
@@ -141,8 +142,19 @@ class Output(ABC, Generic[_T]):
         }
 
     def document(self) -> dict[str, Json]:
-        """All that is told of it: what is kept of its content too, as far as it was published."""
-        return self.summary() | self.stretch(self.state.content())
+        """What is told of it, with its content as far as it was published: the first page of what is kept."""
+        return self.page(0)
+
+    def page(self, index: int) -> dict[str, Json]:
+        """
+        What is told of it, with a page of its content from `index` on.
+
+        `more` says whether the page ends before what was published does, and `next` where the next one begins.
+        """
+        settings = self._settings
+        content = self.state.page(index, settings.page_length, settings.page_bytes)
+        more = {"next": content.end, "more": content.end < self.state.length}
+        return self.summary() | self.stretch(content) | more
 
     def stretch(self, content: Content) -> dict[str, Json]:
         """A stretch of it as readers are told."""
@@ -203,7 +215,8 @@ class Output(ABC, Generic[_T]):
     def _publish(self, verb: str, data: dict[str, Json], *, everywhere: bool = False) -> None:
         self._hub.publish(self.channel, f"output.{verb}", data)
         if everywhere:
-            self._hub.publish(self._directory, f"output.{verb}", data)
+            with self._hub.registry.unobserved():
+                self._hub.publish(self.directory, f"output.{verb}", data)
 
 
 class TextOutput(Output[str]):
@@ -216,7 +229,10 @@ class TextOutput(Output[str]):
         Raises:
             RequestError: If it is too large for one message.
             RuntimeError: If the block has not begun, or has ended.
+            TypeError: If it is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"output {self.output_id}: expected text (str) to write, got {type(text).__name__}")
         if text:
             text = text.encode(errors="replace").decode()  # a lone surrogate is nothing that JSON can carry
             self._add(text, len(json_dumps(text)))

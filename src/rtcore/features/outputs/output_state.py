@@ -7,6 +7,7 @@ bytes; so whoever comes late has the whole, or knows from the index of what it g
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
@@ -129,6 +130,31 @@ class OutputState:
             return Content(begin, "".join(map(str, kept))[:maximum])
         return Content(begin, items=tuple(item for part in kept for item in part)[:maximum])
 
+    def page(self, index: int, maximum: int, maximum_bytes: int) -> Content:
+        """
+        As much of `content` as one message is to have.
+
+        Args:
+            index: Where to begin.
+            maximum: Most characters or items.
+            maximum_bytes: Most bytes of them as JSON; one character or item is given however large it is.
+        """
+        content = self.content(index, maximum)
+        if self.kind is Kind.TEXT:
+            return Content(content.index, content.text[: _fitting(content.text, maximum_bytes)])
+        return Content(content.index, items=content.items[: _fitting(content.items, maximum_bytes)])
+
     @staticmethod
     def _reaches(piece: _Piece, begin: int) -> bool:
         return piece.index + len(piece.content) > begin
+
+
+def _fitting(content: str | tuple[Json, ...], maximum_bytes: int) -> int:
+    """How much of it fits, from its beginning; at least one."""
+
+    def size(count: int) -> int:
+        return len(json_dumps(content[:count]))
+
+    if size(len(content)) <= maximum_bytes:
+        return len(content)
+    return 1 + bisect_right(range(2, len(content)), maximum_bytes, key=size)

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
 
 import trio
 from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.audience import Audiences
 from rtcore.features.feature import Feature
 from rtcore.features.outputs.output import ItemOutput, Output, TextOutput
 from rtcore.features.outputs.output_state import Kind
@@ -30,13 +32,13 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
 from rtcore.protocol.wire_fields import text, whole_number, wire
-from rtcore.values.channels import Namespace, Scope, check_channel_name, own_channel
+from rtcore.values.channels import Namespace, check_channel_name, namespace_of
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
 
 __all__ = ["OutputStatistics", "Outputs"]
 
-_OF_WORKSPACE, _OF_USER = "outputs", "user_outputs"
+_AUDIENCES: Final = Audiences(workspace="outputs", user="user_outputs", member="member_outputs")
 
 
 @frozen(kw_only=True)
@@ -72,10 +74,7 @@ class Outputs(Feature):
         settings: Bounds and times.
     """
 
-    NAMESPACES: ClassVar[Mapping[str, Namespace]] = {
-        _OF_WORKSPACE: Namespace(scope=Scope.WORKSPACE, publish_roles=frozenset()),
-        _OF_USER: Namespace(scope=Scope.USER, publish_roles=frozenset()),
-    }
+    NAMESPACES: ClassVar[Mapping[str, Namespace]] = MappingProxyType(_AUDIENCES.namespaces())
 
     def __init__(self, hub: Hub, settings: OutputSettings | None = None) -> None:
         self._hub = hub
@@ -96,13 +95,13 @@ class Outputs(Feature):
 
     @property
     def snapshots(self) -> Mapping[str, Snapshot]:
-        """The outputs of a workspace or a user; or the content of one."""
-        return {_OF_WORKSPACE: self._snapshot, _OF_USER: self._snapshot}
+        """The outputs of a workspace, a user, or a user of a workspace; or the content of one."""
+        return dict.fromkeys(self.NAMESPACES, self._snapshot)
 
     # For producers
 
     def text(
-        self, name: str, *, output_id: str | None = None, workspace: str = DEFAULT_WORKSPACE, user: str | None = None
+        self, name: str, *, output_id: str | None = None, workspace: str | None = None, user: str | None = None
     ) -> TextOutput:
         """
         A block that writes text.
@@ -110,8 +109,8 @@ class Outputs(Feature):
         Args:
             name: For people.
             output_id: Identifier; None: a random one.
-            workspace: Whose members may read it.
-            user: The one user who may read it, instead of a workspace.
+            workspace: Whose members may read it; None, and no user: those who need no token.
+            user: The one user who may read it: in that workspace only, or, where none is named, in any.
 
         Raises:
             RequestError: If the names are not acceptable, the id is taken, or there are too many outputs.
@@ -119,16 +118,18 @@ class Outputs(Feature):
         return TextOutput(**self._arguments(Kind.TEXT, name, output_id, workspace, user))
 
     def items(
-        self, name: str, *, output_id: str | None = None, workspace: str = DEFAULT_WORKSPACE, user: str | None = None
+        self, name: str, *, output_id: str | None = None, workspace: str | None = None, user: str | None = None
     ) -> ItemOutput:
         """A block that appends JSON values; arguments and errors as of `text`."""
         return ItemOutput(**self._arguments(Kind.ITEMS, name, output_id, workspace, user))
 
     def _arguments(
-        self, kind: Kind, name: str, output_id: str | None, workspace: str, user: str | None
+        self, kind: Kind, name: str, output_id: str | None, workspace: str | None, user: str | None
     ) -> dict[str, Any]:
         output_id = output_id or new_identifier()
-        directory = _directory_of(workspace, user)
+        if workspace is None and user is None:
+            workspace = DEFAULT_WORKSPACE
+        directory = _AUDIENCES.channel(workspace=workspace, user=user)
         channel = f"{directory}:{output_id}"
         try:
             check_channel_name(channel)
@@ -234,13 +235,12 @@ class Outputs(Feature):
     # For clients
 
     def _snapshot(self, identity: Identity, channel: str) -> Json:
-        namespace, _, rest = channel.partition(":")
-        owner, _, output_id = rest.partition(":")
-        if output_id:
-            output = self._outputs.get(output_id)
+        depth = 3 if namespace_of(channel) == _AUDIENCES.member else 2
+        parts = channel.split(":", depth)
+        if len(parts) > depth:
+            output = self._outputs.get(parts[-1])
             return output.document() if output is not None and output.channel == channel else None
-        prefix = f"{namespace}:{owner}:"
-        return [output.summary() for output in self._outputs.values() if output.channel.startswith(prefix)]
+        return [output.summary() for output in self._outputs.values() if output.directory == channel]
 
     def _readable(self, context: CommandContext, output_id: str) -> Output[Any]:
         output = self._outputs.get(output_id)
@@ -259,14 +259,8 @@ class Outputs(Feature):
 
     def _handle_read(self, context: CommandContext, command: _Read) -> Reply:
         output = self._readable(context, command.output_id)
-        content = output.state.content(command.index, self._settings.page_length)
-        data = output.stretch(content) | {"more": content.end < output.state.length}
-        return Reply("output.content", output.summary() | data)
-
-
-def _directory_of(workspace: str, user: str | None) -> str:
-    try:
-        return own_channel(_OF_WORKSPACE, workspace) if user is None else own_channel(_OF_USER, user)
-    except ValueError as error:
-        field = "workspace" if user is None else "user"
-        raise RequestError(ErrorCode.MALFORMED, f"{field}: {error}", field=field) from error
+        length = output.state.length
+        if command.index > length:
+            message = f"data.index: expected at most {length}, the end of the output so far, got {command.index}"
+            raise RequestError(ErrorCode.MALFORMED, message, field="data.index")
+        return Reply("output.content", output.page(command.index))

@@ -28,7 +28,9 @@ class OutputSettings:
     name_bytes: int = field(default=1000, validator=whole(1))
     """Bytes of an output's name; what is longer is cut off."""
     page_length: int = field(default=65_536, validator=whole(1))
-    """Most characters or items of a page of `output.read`."""
+    """Most characters or items of a page: of `output.read`, and of the state that subscribers are told."""
+    page_bytes: int = field(default=65_536, validator=whole(1))
+    """Most bytes of these as JSON, beside one character or item: clients close on messages that are too large."""
     cancel_roles: frozenset[str] = field(
         default=frozenset({"admin", "publisher"}), converter=name_set, validator=each(text())
     )

@@ -1,20 +1,23 @@
 """
 Support chat: what an application reports of it, for the people who watch over it.
 
-The chat itself is the application's. It reports to a desk, one for a workspace or one for a user, and dashboards are
-shown the desks of who is looking: the own one, and that of the workspace for who has one of the roles. Message names
-and fields are those of the dashboards that are in use (`sessionId`), so these work unchanged.
+The chat itself is the application's. It reports to a desk, one for a workspace, for a user, or for a user of a
+workspace, and dashboards are shown the desks of who is looking: the own ones, and that of the workspace for who has one
+of the roles. Message names and fields are those of the dashboards that are in use (`sessionId`), so these work
+unchanged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.audience import Audiences
 from rtcore.features.feature import Feature
 from rtcore.features.support_chat.analytics import merged_messages, merged_satisfaction
 from rtcore.features.support_chat.chat_values import AgentStatus, SessionStatus
@@ -25,14 +28,13 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.dialect import Dialect
 from rtcore.hub.hub import Hub
 from rtcore.protocol.wire_fields import text, wire
-from rtcore.values.channels import Namespace, Scope, find_own_channel, own_channel
+from rtcore.values.channels import Namespace
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 
 __all__ = ["SupportChat"]
 
-_OF_WORKSPACE: Final = "support_chat"
-_OF_USER: Final = "user_support_chat"
+_AUDIENCES: Final = Audiences(workspace="support_chat", user="user_support_chat", member="member_support_chat")
 _ENDED_SHOWN: Final = 20
 
 
@@ -53,21 +55,14 @@ class SupportChat(Feature):
         settings: Bounds and times.
     """
 
-    NAMESPACES: ClassVar[Mapping[str, Namespace]] = {
-        _OF_USER: Namespace(scope=Scope.USER, publish_roles=frozenset()),
-    }
+    NAMESPACES: ClassVar[Mapping[str, Namespace]] = MappingProxyType(_AUDIENCES.namespaces())
 
     def __init__(self, hub: Hub, settings: SupportChatSettings | None = None) -> None:
         self._hub = hub
         self._settings = settings or SupportChatSettings()
         self._desks: dict[str, Desk] = {}
-        hub.add_namespaces(
-            {
-                _OF_WORKSPACE: Namespace(
-                    scope=Scope.WORKSPACE, read_roles=self._settings.roles, publish_roles=frozenset()
-                )
-            }
-        )
+        watched = evolve(self.NAMESPACES[_AUDIENCES.workspace], read_roles=self._settings.roles)
+        hub.add_namespaces({_AUDIENCES.workspace: watched})
 
     @property
     def dialects(self) -> Mapping[str, Dialect]:
@@ -89,7 +84,11 @@ class SupportChat(Feature):
                     "request_queue_update": self._settings.queue_seconds,
                     "request_sessions_update": self._settings.sessions_seconds,
                 },
-                optional_channels=("user_support_chat:{user}", "support_chat:{workspace}"),
+                optional_channels=(
+                    "user_support_chat:{user}",
+                    "member_support_chat:{workspace}:{user}",
+                    "support_chat:{workspace}",
+                ),
                 announces=False,
             )
         }
@@ -99,20 +98,14 @@ class SupportChat(Feature):
         Where to report what happens.
 
         Args:
-            workspace: Whose desk; its members with one of the roles see it.
-            user: Whose desk; nobody else sees it. Exactly one of the two.
+            workspace: Whose desk; without a user, its members with one of the roles see it.
+            user: Whose desk; nobody else sees it: in that workspace only, or, where none is named, in any.
 
         Raises:
             RequestError: If there can be no desk of that name, or there are too many.
-            ValueError: If both are given, or none.
+            ValueError: If neither is given.
         """
-        if (workspace is None) == (user is None):
-            raise ValueError("expected either workspace or user")
-        field = "workspace" if user is None else "user"
-        try:
-            channel = own_channel(_OF_WORKSPACE if user is None else _OF_USER, user or workspace or "")
-        except ValueError as error:
-            raise RequestError(ErrorCode.MALFORMED, f"{field}: {error}", field=field) from error
+        channel = _AUDIENCES.channel(workspace=workspace, user=user)
         desk = self._desks.get(channel)
         if desk is None:
             if len(self._desks) >= self._settings.desks:
@@ -125,19 +118,16 @@ class SupportChat(Feature):
     # What somebody may see
 
     def _visible(self, identity: Identity) -> list[Desk]:
-        channels = find_own_channel(_OF_USER, identity.user), find_own_channel(_OF_WORKSPACE, identity.workspace)
         return [
             self._desks[channel]
-            for channel in channels
-            if channel is not None and channel in self._desks and self._hub.access.can_read(identity, channel)
+            for channel in _AUDIENCES.channels_of(identity)
+            if channel in self._desks and self._hub.access.can_read(identity, channel)
         ]
 
     def sessions(self, identity: Identity) -> list[Json]:
         """`active_sessions_updated`: the sessions that an agent has, oldest first, up to the setting `listed`."""
         now = self._hub.clock()
-        active = (
-            session for desk in self._visible(identity) for session in desk.state.of_status(SessionStatus.ACTIVE)
-        )
+        active = (session for desk in self._visible(identity) for session in desk.state.of_status(SessionStatus.ACTIVE))
         return [session.document(now) for session in islice(active, self._settings.listed)]
 
     def ended(self, identity: Identity) -> list[Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.activity.activities import Activities, ActivitySearch
 from rtcore.features.activity.activity import Activity
 from rtcore.features.activity.export import csv_lines, json_lines
+from rtcore.features.activity.settings import ActivitySettings
 from rtcore.protocol.wire_fields import read_object
 from rtcore.server.http_bodies import as_number, read_parameters
 from rtcore.server.http_context import HttpContext
@@ -41,7 +43,7 @@ def rest_module(activities: Activities) -> RestModule:
 
     async def search(context: HttpContext, request: Request, identity: Identity) -> Response:
         wanted = _read_search(read_parameters(request, _SEARCH))
-        return JSONResponse(activities.page(wanted, identity))
+        return JSONResponse(activities.page(wanted, identity, field="limit"))
 
     async def export(context: HttpContext, request: Request, identity: Identity) -> Response:
         parameters = read_parameters(request, (*_SEARCH, "format"))
@@ -50,7 +52,7 @@ def rest_module(activities: Activities) -> RestModule:
             problem = f"format: expected one of {', '.join(_FORMATS)}, got {show(name)}"
             raise RequestError(ErrorCode.MALFORMED, problem, field="format")
         media_type, lines = _FORMATS[name]
-        found = activities.export(_read_search(parameters).query(), identity)
+        found = activities.export(_read_search(parameters), identity, field="limit")
         return Response(
             b"".join(lines(found)),
             media_type=media_type,
@@ -62,7 +64,7 @@ def rest_module(activities: Activities) -> RestModule:
             RouteRule("GET", "/api/v1/activity", Audience.ADMITTED, search),
             RouteRule("GET", "/api/v1/activity/export", Audience.ADMITTED, export),
         ),
-        paths=_paths,
+        paths=partial(_paths, activities.settings),
         schemas=_schemas,
     )
 
@@ -81,7 +83,7 @@ def _read_search(parameters: Mapping[str, str]) -> ActivitySearch:
 # For the OpenAPI document
 
 
-def _paths(writer: OperationWriter, limits: Limits) -> Document:
+def _paths(settings: ActivitySettings, writer: OperationWriter, limits: Limits) -> Document:
     export = writer.get(
         "Activities as a file: JSON lines or CSV",
         "exportActivities",
@@ -89,7 +91,7 @@ def _paths(writer: OperationWriter, limits: Limits) -> Document:
         (400, 413),
         access="required",
         parameters=[
-            *_parameters(),
+            *_parameters(settings.exported),
             _parameter("format", "What to make of them; by default jsonl.", {"enum": list(_FORMATS)}),
         ],
     )
@@ -102,13 +104,13 @@ def _paths(writer: OperationWriter, limits: Limits) -> Document:
             "ActivityPage",
             (400, 413),
             access="required",
-            parameters=_parameters(),
+            parameters=_parameters(settings.page),
         ),
         "/api/v1/activity/export": export,
     }
 
 
-def _parameters() -> list[Json]:
+def _parameters(most: int) -> list[Json]:
     text: Document = {"type": "string", "minLength": 1, "maxLength": 200}
     time: Document = {"type": "string", "format": "date-time"}
     whole: Document = {"type": "integer", "minimum": 1}
@@ -121,7 +123,7 @@ def _parameters() -> list[Json]:
         ("since", "Not before this time.", time),
         ("until", "Before this time.", time),
         ("before", "With a smaller sequence number: the next page.", whole),
-        ("limit", "Most activities of the page.", whole),
+        ("limit", "Most activities; by default as many as there may be.", {**whole, "maximum": most}),
     ]
     return [_parameter(*each) for each in given]
 
