@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import trio
 from attrs import frozen
@@ -19,13 +19,10 @@ from rtcore.features.delivery_queue.queue_book import QueueBook
 from rtcore.features.delivery_queue.statistics import QueueStatistics
 from rtcore.features.delivery_queue.worker import Handler, run_worker
 from rtcore.protocol.json_codec import json_fragment
+from rtcore.store.store import Change
 from rtcore.values.events import Json, format_timestamp
 
 __all__ = ["DeadJob", "DeliveryQueue", "JobStream"]
-
-_FLUSH_SECONDS: Final = 1.0
-"""How long a consumer that leaves may take to write that its attempts do not count; in vain, they count."""
-
 
 @frozen(kw_only=True)
 class DeadJob:
@@ -96,7 +93,6 @@ class DeliveryQueue:
         self.book = book
         self.intake = intake
         self._pausing = trio.Lock()
-        self._tended: set[str] = set()  # dead letters of which something is being written
 
     @property
     def idle(self) -> bool:
@@ -191,10 +187,9 @@ class DeliveryQueue:
             yield consumer
         finally:
             left = bool(consumer.held)
-            consumer.close(untried=True, reason="")
+            consumer.close()
             if left:
-                with trio.move_on_after(_FLUSH_SECONDS, shield=True):
-                    await self.book.flush()
+                await self.book.backlog.flush()
 
     # Looking after it
 
@@ -263,7 +258,7 @@ class DeliveryQueue:
             for job, order in orders
         ]
         with self._tending([job for job, _ in orders]):
-            await book.store.write([*book.take_unwritten(), *changes])
+            await self._write(changes)
         book.revive(orders)
         return len(orders)
 
@@ -273,28 +268,32 @@ class DeliveryQueue:
         jobs = self._dead(job_ids, field)
         with self._tending(jobs):
             changes = [change for job in jobs for change in book.store.gone(book.queue, job)]
-            await book.store.write([*book.take_unwritten(), *changes])
+            await self._write(changes)
         book.drop(jobs)
         return len(jobs)
 
+    async def _write(self, changes: Sequence[Change]) -> None:
+        with self.book.backlog.writing() as others:
+            await self.book.store.write([*others, *changes])
+
     def _dead(self, job_ids: Sequence[str] | None, field: str) -> list[Job]:
-        dead = self.book.state.dead
+        dead, tended = self.book.state.dead, self.book.backlog.tended
         if job_ids is None:
-            return [job for job in dead.values() if job.job_id not in self._tended]
+            return [job for job in dead.values() if job.job_id not in tended]
         for index, name in enumerate(job_ids):
-            if name not in dead or name in self._tended:
+            if name not in dead or name in tended:
                 place = f"{field}[{index}]"
                 raise RequestError(ErrorCode.NOT_FOUND, f"{place}: no such dead letter", field=place)
         return [dead[name] for name in dict.fromkeys(job_ids)]
 
     @contextmanager
     def _tending(self, jobs: Sequence[Job]) -> Iterator[None]:
-        names = {job.job_id for job in jobs}
-        self._tended |= names
+        names, tended = {job.job_id for job in jobs}, self.book.backlog.tended
+        tended |= names
         try:
             yield
         finally:
-            self._tended -= names
+            tended -= names
 
 
 def _dead_job(job: Job) -> DeadJob:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import trio
 
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.delivery_queue.backlog import LateWriter
 from rtcore.features.delivery_queue.budget import Budget
 from rtcore.features.delivery_queue.commands import queue_commands
 from rtcore.features.delivery_queue.delivery_queue import DeliveryQueue
@@ -62,6 +63,7 @@ class DeliveryQueues(Feature):
         self._opened: set[QueueName] = set()  # by the program, which may have them for ever
         self._consumers: dict[Subscriber, Consumer] = {}
         self._nursery: trio.Nursery | None = None
+        self._writer = LateWriter(self._store, hub.timeouts)
 
     @property
     def commands(self) -> Mapping[str, CommandRule[Any]]:
@@ -79,11 +81,12 @@ class DeliveryQueues(Feature):
         try:
             async with trio.open_nursery() as self._nursery:
                 task_status.started()
-                await trio.sleep_forever()
+                await self._writer.run()
         finally:
             self._nursery = None
             for queue in self._queues.values():
                 queue.book.close()
+            await self._writer.finish()
 
     # For the program
 
@@ -144,14 +147,14 @@ class DeliveryQueues(Feature):
     def _left(self, subscriber: Subscriber) -> None:
         consumer = self._consumers.pop(subscriber, None)
         if consumer is not None:
-            consumer.close(untried=False, reason="its consumer went away")
+            consumer.close("its consumer went away")
 
     def _snapshot(self, identity: Identity, channel: str) -> Json:
         names = names_of_channel(channel)
         return [queue.statistics().document() for queue in self.all(names[0])] if names else []
 
     def _make(self, named: QueueName) -> DeliveryQueue:
-        book = QueueBook(self._hub, named, self.settings, self._store, self._budget)
+        book = QueueBook(self._hub, named, self.settings, self._store, self._budget, self._writer)
         queue = self._queues[named] = DeliveryQueue(book, Intake(book, self._hub.clock))
         return queue
 

@@ -160,18 +160,21 @@ class Consumer:
                 del self._lost[next(iter(self._lost))]
         self.room.unpark()
 
-    def close(self, *, untried: bool, reason: str) -> None:
+    def close(self, failed: str | None = None) -> None:
         """
         Give back all that it has, at once; idempotent. What is just being settled is left until that is over.
 
         Args:
-            untried: Whether the attempts do not count.
-            reason: What a job becomes a dead letter with, if it was its last attempt.
+            failed: Why its attempts failed; None: they do not count.
         """
         self.gone = True
         for scope in self.scopes:
             scope.cancel()
         for held in list(self.held.values()):
-            if not held.lease.settling:
-                held.book.give_back(held, untried=untried, reason=reason)
+            if held.lease.settling:
+                continue
+            if failed is None:
+                held.book.give_back(held)
+            else:
+                held.book.end(held, failed)
         self.room.unpark_all()

@@ -92,7 +92,8 @@ class Intake:
         written = trio.Event()
         self._coming |= {job.key: written for job in made if job.key is not None}
         try:
-            await book.store.write([*book.take_unwritten(), *(book.store.put(book.queue, job) for job in made)])
+            with book.backlog.writing() as changes:
+                await book.store.write([*changes, *(book.store.put(book.queue, job) for job in made)])
         except BaseException:
             book.budget.add(book.queue.workspace, -size)
             raise

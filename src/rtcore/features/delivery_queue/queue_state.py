@@ -5,8 +5,8 @@ One queue: which jobs wait, who has which, which are dead, which keys are done. 
                   ^                                             |-> waiting again, at once or later
                   |                                             `-> dead -> waiting again, or dropped
 
-An attempt is counted when a job is handed out. A lease that runs out, and a consumer that goes away, give the job back
-as it is; if that was its last attempt it is dead. So a job that takes its consumers down is not tried for ever.
+An attempt is counted when a job is handed out. A lease that runs out, and a consumer that goes away, have failed: the
+job is ready again, or dead if that was its last attempt. So a job that takes its consumers down is not tried for ever.
 
 Two clocks: `now` is steady, in seconds, and rules leases and delays. `put_at`, `dead_at` and keys are in Unix seconds.
 """
@@ -166,6 +166,14 @@ class QueueState:
         """Take in a key, in the order in which jobs were done."""
         self._done_keys[key] = done
 
+    def remembers(self, key: str) -> bool:
+        """Whether it is the key of a job that was done."""
+        return key in self._done_keys
+
+    def is_open(self, key: str) -> bool:
+        """Whether it is the key of a job that is not done."""
+        return key in self._open_keys
+
     def forget_keys(self, wall: float) -> list[str]:
         """Forget the keys that are too old, or too many; returns them."""
         forgotten: list[str] = []
@@ -189,17 +197,10 @@ class QueueState:
         job.reason, job.dead_at = reason, wall
         self.dead[job.job_id] = job
 
-    def give_back(self, lease: Lease, now: float, *, untried: bool) -> None:
-        """
-        The job is ready again, in its old place.
-
-        Args:
-            lease: Whose holder gives it up.
-            now: The steady clock.
-            untried: Whether the attempt does not count.
-        """
+    def give_back(self, lease: Lease, now: float) -> None:
+        """The job is ready again, in its old place, and the attempt does not count."""
         job = self._release(lease)
-        job.attempts -= untried
+        job.attempts -= 1
         self._wait(job, now)
 
     def _release(self, lease: Lease) -> Job:
@@ -243,7 +244,7 @@ class QueueState:
         return count
 
     def run_out(self, now: float) -> Iterator[Lease]:
-        """The leases that have run out; the caller gives each back, or buries it. Those being settled are left."""
+        """The leases that have run out, for the caller to end. Those being settled are left."""
         while self._leases and self._leases[0][0] <= now:
             at, _, lease = heappop(self._leases)
             if not lease.held or lease.looked_at != at:
