@@ -13,7 +13,7 @@ from rtcore.features.delivery_queue.statistics import DoneRate
 
 
 def state(**options: Any) -> QueueState:
-    return QueueState(**({"keys": 100, "key_seconds": 1000.0} | options))
+    return QueueState(**({"keys": 100, "key_seconds": 1000.0, "done_jobs": 100} | options))
 
 
 def job(name: str, order: int, *, priority: str = "normal", due: float = 0.0, **fields: Any) -> Job:

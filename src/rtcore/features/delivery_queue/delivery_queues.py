@@ -17,7 +17,7 @@ from rtcore.features.delivery_queue.backlog import LateWriter
 from rtcore.features.delivery_queue.budget import Budget
 from rtcore.features.delivery_queue.commands import queue_commands
 from rtcore.features.delivery_queue.delivery_queue import DeliveryQueue
-from rtcore.features.delivery_queue.holding import Consumer
+from rtcore.features.delivery_queue.holding import Consumer, HeldJob
 from rtcore.features.delivery_queue.intake import Intake
 from rtcore.features.delivery_queue.job import Job
 from rtcore.features.delivery_queue.job_fields import CHANNELS, check_queue
@@ -33,6 +33,7 @@ from rtcore.store.store import Change, Store
 from rtcore.values.channels import Namespace, Overflow, Scope, names_of_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
+from rtcore.values.shown import show
 
 __all__ = ["DeliveryQueues"]
 
@@ -108,7 +109,10 @@ class DeliveryQueues(Feature):
 
     def all(self, workspace: str = DEFAULT_WORKSPACE) -> list[DeliveryQueue]:
         """The queues of a workspace, by name."""
-        return sorted((queue for queue in self._queues.values() if queue.workspace == workspace), key=lambda q: q.name)
+        return sorted(self._of(workspace), key=lambda queue: queue.name)
+
+    def _of(self, workspace: str) -> list[DeliveryQueue]:
+        return [queue for queue in self._queues.values() if queue.workspace == workspace]
 
     # For clients
 
@@ -137,6 +141,29 @@ class DeliveryQueues(Feature):
             consumer = self._consumers[subscriber] = Consumer(self.settings.leases)
             self._hub.when_gone(subscriber, lambda: self._left(subscriber))
         return consumer
+
+    def held(self, subscriber: Subscriber, workspace: str, job_id: str, field: str) -> HeldJob:
+        """
+        A job that a connection has; `field` is where it was named.
+
+        Raises:
+            RequestError: `request.conflict` that says what became of it, `request.not_found` if that is not known.
+        """
+        held = self.consumer(subscriber).find(job_id, field)
+        if held is not None:
+            return held
+        found = (queue.book.became(job_id) for queue in self._of(workspace))
+        became = next((words for words in found if words is not None), None)
+        if became is not None:
+            problem = f"this connection does not have job {job_id}: {became}"
+            raise RequestError(ErrorCode.CONFLICT, f"{field}: {problem}", field=field)
+        problem = f"no job {show(job_id)} is known here: there was none, or it was dropped, or done too long ago"
+        raise RequestError(ErrorCode.NOT_FOUND, f"{field}: {problem}", field=field)
+
+    def done_at(self, workspace: str, job_id: str) -> float | None:
+        """When a job of a workspace was done, in Unix seconds; None where that is not known."""
+        found = (queue.book.state.done_at(job_id) for queue in self._of(workspace))
+        return next((at for at in found if at is not None), None)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something in the name of a client that is not to hold up its next commands."""

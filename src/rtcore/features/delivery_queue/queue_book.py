@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -18,7 +19,7 @@ from rtcore.errors import HubClosed
 from rtcore.features.delivery_queue.backlog import Backlog, Failure, Wanting
 from rtcore.features.delivery_queue.budget import Budget
 from rtcore.features.delivery_queue.holding import Consumer, HeldJob
-from rtcore.features.delivery_queue.job import Job, Lease
+from rtcore.features.delivery_queue.job import Job, JobStatus, Lease
 from rtcore.features.delivery_queue.job_fields import REASON_LENGTH
 from rtcore.features.delivery_queue.queue_events import QueueEvents
 from rtcore.features.delivery_queue.queue_state import QueueState
@@ -30,9 +31,16 @@ from rtcore.hub.hub import Hub
 from rtcore.hub.timeouts import Timer
 from rtcore.store.store import Change
 from rtcore.values.backoff import full_jitter
-from rtcore.values.events import Json
+from rtcore.values.events import Json, format_timestamp
 
 __all__ = ["QueueBook"]
+
+
+_BECAME: Final = {
+    JobStatus.WAITING: "it waits again",
+    JobStatus.LEASED: "another consumer has it",
+    JobStatus.DEAD: "it is a dead letter",
+}
 
 
 class QueueBook:
@@ -60,7 +68,7 @@ class QueueBook:
         self.queue = queue
         self.settings = settings
         self.store = store
-        self.state = QueueState(keys=settings.keys, key_seconds=settings.key_seconds)
+        self.state = QueueState(keys=settings.keys, key_seconds=settings.key_seconds, done_jobs=settings.done_jobs)
         self.backlog = Backlog(queue, store, self.state, writer, partial(self.fail, lost=True))
         self.emptied = trio.lowlevel.ParkingLot()
         """Where those wait that want nothing to be leased, or nothing to wait."""
@@ -248,6 +256,17 @@ class QueueBook:
             bytes=state.bytes,
             keys=state.keys,
         )
+
+    def became(self, job_id: str) -> str | None:
+        """What became of a job, in words; None: nothing is known of it here."""
+        done_at = self.state.done_at(job_id)
+        if done_at is not None:
+            return f"it is done since {format_timestamp(done_at)}"
+        job = self.state.jobs.get(job_id)
+        if job is None:
+            return None
+        settling = job.lease is not None and job.lease.settling
+        return "what becomes of it is just being written: ask again" if settling else _BECAME[job.status]
 
     def revive(self, jobs: Sequence[tuple[Job, int]]) -> None:
         """Dead letters wait again, each with a new place; that is written."""

@@ -32,9 +32,10 @@ class QueueState:
     Args:
         keys: Most keys of jobs that were done.
         key_seconds: How long they are remembered.
+        done_jobs: Most jobs that are remembered as done.
     """
 
-    def __init__(self, *, keys: int, key_seconds: float) -> None:
+    def __init__(self, *, keys: int, key_seconds: float, done_jobs: int) -> None:
         self.jobs: dict[str, Job] = {}
         """All that are not done, dead letters included, by id."""
         self.dead: dict[str, Job] = {}
@@ -50,6 +51,8 @@ class QueueState:
         self._entries = 0  # numbers heap entries, so that equal times never compare what stands behind them
         self._open_keys: dict[str, Job] = {}
         self._done_keys: OrderedDict[str, DoneKey] = OrderedDict()
+        self._done: OrderedDict[str, float] = OrderedDict()  # when, by job id
+        self._maximum_done = done_jobs
         self._maximum_keys = keys
         self._key_seconds = key_seconds
 
@@ -156,6 +159,7 @@ class QueueState:
             Keys of earlier jobs that are forgotten from now on.
         """
         job = self._remove(lease.job)
+        self._remember_done(job.job_id, wall)
         if job.key is None or not self._maximum_keys:
             return []
         self._done_keys.pop(job.key, None)  # of a job that was done so long ago that it does not count
@@ -165,6 +169,16 @@ class QueueState:
     def remember(self, key: str, done: DoneKey) -> None:
         """Take in a key, in the order in which jobs were done."""
         self._done_keys[key] = done
+        self._remember_done(done.job_id, done.done_at)
+
+    def _remember_done(self, job_id: str, wall: float) -> None:
+        self._done[job_id] = wall
+        if len(self._done) > self._maximum_done:
+            self._done.popitem(last=False)
+
+    def done_at(self, job_id: str) -> float | None:
+        """When a job was done, in Unix seconds; None: it was not, or that is forgotten."""
+        return self._done.get(job_id)
 
     def remembers(self, key: str) -> bool:
         """Whether it is the key of a job that was done."""

@@ -13,13 +13,11 @@ from rtcore.features.delivery_queue.commands import receipt_document, workspace_
 from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
 from rtcore.features.delivery_queue.job import JobStatus, Priority
 from rtcore.features.delivery_queue.job_fields import (
-    ATTEMPTS,
-    DELAY_SECONDS,
-    KEY_LENGTH,
     NAME_PATTERN,
     JobFields,
     check_queue,
 )
+from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.features.delivery_queue.statistics import QueueStatistics
 from rtcore.protocol.json_codec import json_loads
 from rtcore.protocol.wire_fields import read_object
@@ -76,7 +74,7 @@ def rest_module(queues: DeliveryQueues) -> RestModule:
             RouteRule("POST", "/api/v1/queues/{name}/jobs", Audience.ADMITTED, put),
         ),
         paths=_paths,
-        schemas=_schemas,
+        schemas=lambda limits: _schemas(settings),
     )
 
 
@@ -106,23 +104,24 @@ def _paths(writer: OperationWriter, limits: Limits) -> Document:
     }
 
 
-def _schemas(limits: Limits) -> Document:
+def _schemas(settings: QueueSettings) -> Document:
     text: Document = {"type": "string"}
+    delay: Document = {"type": ["number", "null"], "minimum": 0, "maximum": settings.delay_seconds}
     figures: Document = {
         each.name: {"type": "number" if each.name in _FRACTIONS else "integer", "minimum": 0}
         for each in attrs.fields(QueueStatistics)
     }
     new_job: Document = {
-        "data": {"description": "What is to be done: any JSON."},
+        "data": {"description": "What is to be done: any JSON, null too."},
         "priority": {"enum": [*(each.value for each in Priority), None]},
         "key": {
             "type": ["string", "null"],
             "minLength": 1,
-            "maxLength": KEY_LENGTH,
+            "maxLength": settings.key_characters,
             "description": "Putting a job again with the same key does nothing.",
         },
-        "delay": {"type": ["number", "null"], "minimum": 0, "maximum": DELAY_SECONDS, "description": "Seconds."},
-        "max_attempts": {"type": ["integer", "null"], "minimum": 1, "maximum": ATTEMPTS},
+        "delay": {**delay, "description": "Seconds."},
+        "max_attempts": {"type": ["integer", "null"], "minimum": 1, "maximum": settings.job_attempts},
     }
     receipt: Document = {
         "queue": text,
@@ -131,7 +130,7 @@ def _schemas(limits: Limits) -> Document:
         "status": {"enum": [each.value for each in JobStatus]},
     }
     return {
-        "NewJob": {"type": "object", "properties": new_job, "additionalProperties": False},
+        "NewJob": {**_object(new_job), "required": ["data"]},
         "JobReceipt": _object(receipt),
         "Queue": _object(figures | {"queue": text, "paused": {"type": "boolean"}}),
         "QueueList": _object({"queues": {"type": "array", "items": reference("Queue")}}),
