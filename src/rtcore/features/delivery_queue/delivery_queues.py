@@ -19,12 +19,14 @@ from rtcore.features.delivery_queue.commands import queue_commands
 from rtcore.features.delivery_queue.delivery_queue import DeliveryQueue
 from rtcore.features.delivery_queue.holding import Consumer, HeldJob
 from rtcore.features.delivery_queue.intake import Intake
-from rtcore.features.delivery_queue.job import Job
+from rtcore.features.delivery_queue.job import Job, NewJob, Receipt
 from rtcore.features.delivery_queue.job_fields import CHANNELS, check_queue
+from rtcore.features.delivery_queue.put_requests import PutRequest, PutRequests
 from rtcore.features.delivery_queue.queue_book import QueueBook
 from rtcore.features.delivery_queue.queue_store import QueueName, QueueStore
 from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.features.feature import Feature
+from rtcore.features.item_locks import ItemLocks
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
@@ -64,6 +66,8 @@ class DeliveryQueues(Feature):
         self._opened: set[QueueName] = set()  # by the program, which may have them for ever
         self._consumers: dict[Subscriber, Consumer] = {}
         self._nursery: trio.Nursery | None = None
+        self._requests = PutRequests(self._store, hub.limits, hub.clock)
+        self._asking = ItemLocks()
         self._writer = LateWriter(self._store, hub.timeouts)
 
     @property
@@ -133,6 +137,21 @@ class DeliveryQueues(Feature):
                 raise RequestError(ErrorCode.BUSY, problem)
             del self._queues[idle]
         return self._make(named)
+
+    async def put_once(self, named: QueueName, job: NewJob, request: PutRequest) -> tuple[Receipt, bool]:
+        """
+        Put a job for a request that may come twice; returns its receipt, and whether it was put by an earlier one.
+
+        As `Intake.put`; besides RequestError `request.conflict` if the key came with another request before.
+        """
+        async with self._asking.hold(request.name):
+            known = self._requests.find(request)
+            if known is not None:
+                return known, True
+            intake = self.find_or_make(named).intake
+            (receipt,) = await intake.put([job], lambda receipts: self._requests.changes(request, receipts[0]))
+            self._requests.keep(request, receipt)
+            return receipt, False
 
     def consumer(self, subscriber: Subscriber) -> Consumer:
         """A connection, as one who takes jobs; when it ends, all that it has is given back."""
@@ -207,6 +226,7 @@ class DeliveryQueues(Feature):
         for named, queue in self._queues.items():
             forgotten = queue.book.state.forget_keys(self._hub.clock())
             changes += self._store.forgotten(named, forgotten)
+        changes += self._requests.load(await self._store.answers())
         await self._store.write(changes)
 
     def _load_queue(self, named: QueueName) -> QueueBook:
