@@ -53,6 +53,7 @@ Reader = Callable[[object], _T]
 
 _READER: Final = "rtcore.reader"
 _NAME: Final = "rtcore.name"
+_NULL: Final = "rtcore.null"
 _CONVERTER: Final = Converter(forbid_extra_keys=True)
 
 
@@ -62,6 +63,7 @@ def wire(
     name: str | None = None,
     default: object = attrs.NOTHING,
     factory: Callable[[], object] | None = None,
+    null: bool = False,
 ) -> Any:  # Any: attrs field specifiers are typed so
     """
     A field that comes from a client.
@@ -71,8 +73,9 @@ def wire(
         name: Its name on the wire; None: that of the attribute.
         default: Its value where it is left out or null; by default it must be there.
         factory: Makes the default, where it is not immutable.
+        null: Whether null is a value like another, and not as though the field were left out.
     """
-    metadata = {_READER: read, _NAME: name}
+    metadata = {_READER: read, _NAME: name, _NULL: null}
     if factory is not None:
         return attrs.field(factory=factory, metadata=metadata)
     return attrs.field(default=default, metadata=metadata)
@@ -199,9 +202,8 @@ def nested(kind: type[_T]) -> Reader[_T]:
 def _read(value: object, kind: type[_T]) -> _T:
     if not isinstance(value, dict):
         fault(f"expected an object, got {show(value, secret=True)}")
-    structure, names = _structure(cast("Hashable", kind))
-    known = names.values()
-    given = {name: each for name, each in value.items() if each is not None or name not in known}
+    structure, names, left_out = _structure(cast("Hashable", kind))
+    given = {name: each for name, each in value.items() if each is not None or name not in left_out}
     try:
         return cast("_T", structure(given, kind))
     except ClassValidationError as error:
@@ -209,13 +211,15 @@ def _read(value: object, kind: type[_T]) -> _T:
 
 
 @cache
-def _structure(kind: Any) -> tuple[Callable[[Any, Any], object], Mapping[str, str]]:
+def _structure(kind: Any) -> tuple[Callable[[Any, Any], object], Mapping[str, str], frozenset[str]]:
+    """How a class is read, the names of its fields on the wire, and those that a null leaves out."""
     fields: Sequence[attrs.Attribute[Any]] = attrs.fields(kind)
     names = {field.name: field.metadata[_NAME] or field.name for field in fields}
     overrides: dict[str, Any] = {  # Any: the names of attributes cannot be told from those of the function's options
         field.name: override(rename=names[field.name], struct_hook=_hook(field.metadata[_READER])) for field in fields
     }
-    return make_dict_structure_fn(kind, _CONVERTER, _cattrs_forbid_extra_keys=True, **overrides), names
+    left_out = frozenset(names[field.name] for field in fields if not field.metadata[_NULL])
+    return make_dict_structure_fn(kind, _CONVERTER, _cattrs_forbid_extra_keys=True, **overrides), names, left_out
 
 
 def _hook(read: Reader[Any]) -> Callable[[Any, Any], Any]:

@@ -75,9 +75,9 @@ async def test_batch_is_put_as_a_whole_or_not_at_all(of: Any, autojump_clock: An
         with pytest.raises(RequestError, match="the queue would hold 4 jobs, more than jobs=3"):
             await queue.put_many([{"data": 4}, {"data": 5}])
         assert queue.statistics().waiting == 2
-        with pytest.raises(RequestError, match=r"priority: expected one of high, normal, low"):
+        with pytest.raises(RequestError, match=r"jobs\[1\]\.priority: expected one of high, normal, low"):
             await queue.put_many([{"data": 4}, {"data": 5, "priority": "urgent"}])
-        with pytest.raises(RequestError, match="jobs: expected 1 to 1000 entries, got 0"):
+        with pytest.raises(RequestError, match="jobs: expected one or more entries, got 0"):
             await queue.put_many([])
 
 
@@ -106,12 +106,14 @@ async def test_memory_is_bounded_by_queue_workspace_and_in_all(of: Any, autojump
     ("arguments", "message"),
     [
         ({"priority": "urgent"}, 'priority: expected one of high, normal, low, got "urgent"'),
-        ({"key": ""}, "key: expected 1 to 128 characters, got 0"),
-        ({"key": "k" * 129}, "key: expected 1 to 128 characters, got 129"),
+        ({"key": ""}, "key: expected one or more characters, got 0"),
+        ({"key": "k" * 129}, "key: 129 characters exceed key_characters=128"),
         ({"key": "\ud800"}, "key: expected text that UTF-8 can carry"),
-        ({"delay": -1}, "delay: expected a number from 0 to 31622400, got -1"),
-        ({"delay": float("nan")}, "delay: expected a number from 0 to 31622400, got nan"),
-        ({"max_attempts": 0}, "max_attempts: expected a whole number from 1 to 1000, got 0"),
+        ({"delay": -1}, "delay: expected a number of at least 0, got -1"),
+        ({"delay": float("nan")}, "delay: expected a number of at least 0, got nan"),
+        ({"delay": float("inf")}, "delay: inf exceeds delay_seconds=31622400"),
+        ({"max_attempts": 0}, "max_attempts: expected a whole number of at least 1, got 0"),
+        ({"max_attempts": 1001}, "max_attempts: 1001 exceeds job_attempts=1000"),
         ({"data": {1, 2}}, "not representable in JSON: Type is not JSON serializable: set"),
     ],
 )
@@ -157,11 +159,17 @@ async def test_times_that_are_none_are_refused(autojump_clock: Any) -> None:
         await queue.put(1)
         async with queue.consume() as jobs:
             job = await jobs.__anext__()
-            for value in (float("nan"), -1.0, float("inf")):
-                with pytest.raises(RequestError, match="after: expected a number from 0 to 31622400"):
+            for value, problem in (
+                (float("nan"), "expected a number of at least 0"),
+                (-1.0, "expected a number of at least 0"),
+                (float("inf"), "inf exceeds delay_seconds=31622400"),
+            ):
+                with pytest.raises(RequestError, match=f"after: {problem}"):
                     await job.retry(after=value)
-                with pytest.raises(RequestError, match="seconds: expected a number from 0 to 31622400"):
+                with pytest.raises(RequestError, match=f"seconds: {problem}"):
                     job.extend(value)
+            with pytest.raises(RequestError, match="seconds: expected a number over 0"):
+                job.extend(0)
             await job.ack()
 
 
@@ -175,3 +183,36 @@ async def test_queue_that_remembers_no_keys_writes_none(of: Any, autojump_clock:
         assert not (await queue.put(1, key="k")).duplicate
 
 
+@pytest.mark.parametrize(
+    ("jobs", "message"),
+    [
+        ([{"data": 1}, 5], "jobs[1]: expected an object, got 5"),
+        ([{}], "jobs[0].data: missing"),
+        ([{"data": 1, "dealy": 5}], "jobs[0].dealy: unknown field"),
+        ([{"data": 1, "delay": 10**400}], "jobs[0].delay: inf exceeds delay_seconds=31622400"),
+        (
+            [{"data": 1, "max_attempts": 10**400}],
+            "jobs[0].max_attempts: a whole number of 1329 bits exceeds job_attempts=1000",
+        ),
+        ([{"data": 1, "delay": -1}], "jobs[0].delay: expected a number of at least 0, got -1"),
+        ([{"data": {1}}], "not representable in JSON: Type is not JSON serializable: set"),
+        ([{"data": 1}] * 4, "jobs: 4 entries exceed batch_jobs=3"),
+    ],
+)
+async def test_bad_batches_are_refused_in_words(jobs: Any, message: str, of: Any, autojump_clock: Any) -> None:
+    async with open_test_hub(features=of(batch_jobs=3)) as hub:
+        queue = hub.queues.open("a")
+        with pytest.raises(RequestError) as caught:
+            await queue.put_many(jobs)
+        assert caught.value.message == message
+        assert queue.statistics().waiting == 0
+
+
+async def test_bounds_of_a_job_can_be_set(of: Any, autojump_clock: Any) -> None:
+    features = of(key_characters=175, delay_seconds=1e9, job_attempts=5000, max_attempts=2000)
+    async with open_test_hub(features=features) as hub:
+        queue = hub.queues.open("a" * 64, workspace="\N{SNOWMAN}" * 27)  # as long as it may be
+        await queue.put(None, key="\N{FOX FACE}" * 175, delay=1e8, max_attempts=5000)
+        assert queue.statistics().delayed == 1
+    with pytest.raises(ValueError, match="max_attempts: 1001 exceeds job_attempts=1000"):
+        of(max_attempts=1001)

@@ -13,7 +13,7 @@ from rtcore.features.delivery_queue.statistics import DoneRate
 
 
 def state(**options: Any) -> QueueState:
-    return QueueState(**({"keys": 100, "key_seconds": 1000.0} | options))
+    return QueueState(**({"keys": 100, "key_seconds": 1000.0, "done_jobs": 100} | options))
 
 
 def job(name: str, order: int, *, priority: str = "normal", due: float = 0.0, **fields: Any) -> Job:
@@ -56,7 +56,7 @@ def test_lease_that_runs_out_is_told_once_and_extending_moves_it() -> None:
     queue.extend(lease, 6.0)
     assert queue.next_deadline() == 6.0
     assert list(queue.run_out(7.0)) == [lease]
-    queue.give_back(lease, 7.0, untried=False)
+    queue.retry(lease, 7.0, "it took too long", 7.0)
     assert list(queue.run_out(99.0)) == []
     (second,) = queue.take(1)
     assert (second.job.attempts, lease.held, second.held) == (2, False, True)
@@ -90,10 +90,10 @@ def test_leases_that_have_ended_take_no_memory() -> None:
 def test_attempt_that_does_not_count_is_taken_back() -> None:
     queue = state()
     queue.add(job("a", 1), 0.0)
-    for untried, attempts in ((True, 1), (False, 1), (False, 2)):
+    for _ in range(3):
         (lease,) = queue.take(1)
-        assert lease.job.attempts == attempts
-        queue.give_back(lease, 0.0, untried=untried)
+        assert lease.job.attempts == 1
+        queue.give_back(lease, 0.0)
 
 
 def test_dead_letter_waits_again_behind_all_others_or_is_dropped() -> None:
@@ -170,7 +170,7 @@ def test_state_agrees_with_a_model_that_sorts_lists(seed: int) -> None:
         for lease in list(queue.run_out(now)):
             assert held.pop(lease.job.job_id) is lease
             assert lease.until <= now
-            queue.give_back(lease, now, untried=False)
+            queue.retry(lease, now, None, now)
             waiting[lease.job.job_id] = lease.job
         assert not [lease for lease in held.values() if lease.until <= now]
         if action < 0.45:

@@ -257,7 +257,9 @@ async def test_consumer_that_leaves_while_its_ack_fails_has_given_back(fragile: 
                 nursery.start_soon(ack, job)
                 await trio.testing.wait_all_tasks_blocked()
             assert queue.statistics().leased == 1
+        await trio.testing.wait_all_tasks_blocked()
         assert figures(queue.statistics()) == (1, 0, 0, False)
+        assert queue.statistics().failed == 1
 
 
 async def test_consumer_that_leaves_while_its_ack_is_written_has_acknowledged(autojump_clock: Any) -> None:

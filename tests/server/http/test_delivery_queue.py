@@ -10,6 +10,8 @@ from rtcore.values.identity import Identity
 
 PEOPLE = {
     "ann": Identity(user="ann", workspace="w1", roles={"publisher"}),
+    "amy": Identity(user="amy", workspace="w1", roles={"publisher"}),
+    "ann elsewhere": Identity(user="ann", workspace="w3", roles={"publisher"}),
     "bob": Identity(user="bob", workspace="w2", roles={"worker"}),
     "eve": Identity(user="eve", workspace="w1", roles={"reader"}),
     "nobody": Identity(user="nobody", roles={"admin"}),
@@ -20,9 +22,10 @@ async def get(api: Any, path: str, token: str = "ann", **parameters: str) -> Any
     return await api.client.get(path, params=parameters or None, headers={"Authorization": f"Bearer {token}"})
 
 
-async def put(api: Any, body: Any, token: str = "ann", queue: str = "emails") -> Any:
+async def put(api: Any, body: Any, token: str = "ann", queue: str = "emails", key: str | None = None) -> Any:
     path = f"/api/v1/queues/{queue}/jobs"
-    return await api.client.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
+    headers = {"Authorization": f"Bearer {token}"} | ({} if key is None else {"Idempotency-Key": key})
+    return await api.client.post(path, json=body, headers=headers)
 
 
 async def test_job_is_put_once_and_the_queue_tells_of_it(open_api: Any) -> None:
@@ -40,6 +43,29 @@ async def test_job_is_put_once_and_the_queue_tells_of_it(open_api: Any) -> None:
             await job.ack()
 
 
+async def test_request_that_is_sent_twice_puts_one_job(open_api: Any) -> None:
+    """With an Idempotency-Key, as when publishing: its owner alone, and this request alone."""
+    async with open_api(identities=PEOPLE) as api:
+        first = await put(api, {"data": 1}, key="i1")
+        again = await put(api, {"data": 1}, key="i1")
+        assert (again.status_code, again.json()) == (200, first.json())
+        assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
+        for body, queue in (({"data": 2}, "emails"), ({"data": 1}, "others")):
+            refused = await put(api, body, queue=queue, key="i1")
+            error = refused.json()["error"]
+            assert (refused.status_code, error["code"], error["field"]) == (409, "request.conflict", "Idempotency-Key")
+        for token, key in (("amy", "i1"), ("ann", "i2"), ("ann elsewhere", "i1")):
+            assert "idempotent-replayed" not in (await put(api, {"data": 1}, token, key=key)).headers
+        assert [queue.statistics().waiting for queue in api.hub.queues.all("w1")] == [3]
+        assert (await put(api, {"data": 1}, key="i 1")).status_code == 400
+
+
+async def test_refused_request_leaves_its_key_free(open_api: Any) -> None:
+    async with open_api(identities=PEOPLE) as api:
+        assert (await put(api, {"data": 1, "delay": -1}, key="i1")).status_code == 400
+        assert (await put(api, {"data": 1}, key="i1")).status_code == 200
+
+
 async def test_workspaces_do_not_see_each_others_queues(open_api: Any) -> None:
     async with open_api(identities=PEOPLE) as api:
         await put(api, {"data": 1})
@@ -50,12 +76,13 @@ async def test_workspaces_do_not_see_each_others_queues(open_api: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "queue", "token", "status", "message"),
     [
-        ({"data": 1, "delay": -1}, "emails", "ann", 400, "delay: expected a number from 0 to 31622400, got -1"),
+        ({"data": 1, "delay": -1}, "emails", "ann", 400, "delay: expected a number of at least 0, got -1"),
         ({"data": 1, "priority": 1}, "emails", "ann", 400, "priority: expected one of high, normal, low, got 1"),
-        ({"datum": 1}, "emails", "ann", 400, "datum: unknown field"),
+        ({"data": 1, "datum": 1}, "emails", "ann", 400, "datum: unknown field"),
         ([], "emails", "ann", 400, "expected an object, got an array"),
         ({"data": "x" * 300_000}, "emails", "ann", 413, "data: 300002 bytes exceed data_bytes=262144"),
-        ({"key": "k" * 129}, "emails", "ann", 413, "key: expected 1 to 128 characters, got 129"),
+        ({"data": 1, "key": "k" * 129}, "emails", "ann", 413, "key: 129 characters exceed key_characters=128"),
+        ({"key": "k"}, "emails", "ann", 400, "data: missing"),
         (
             {}, "a b", "ann", 400,
             "queue: expected letters, digits, '_', '.' or '-', a letter or digit first, got \"a b\"",

@@ -15,30 +15,31 @@ from rtcore.features.delivery_queue.delivery_queue import DeliveryQueue
 from rtcore.features.delivery_queue.holding import Consumer, HeldJob
 from rtcore.features.delivery_queue.job import Receipt
 from rtcore.features.delivery_queue.job_fields import (
-    BATCH_JOBS,
     REASON_LENGTH,
     JobFields,
+    check_bound,
+    check_count,
     check_queue,
     job_id,
+    over_zero,
+    positive,
     queue_name,
-    retry_after,
+    several,
+    wait_seconds,
 )
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.protocol.json_codec import json_fragment
-from rtcore.protocol.wire_fields import flag, items, nested, number, text, whole_number, wire
+from rtcore.protocol.wire_fields import flag, nested, text, wire
 from rtcore.values.events import format_timestamp
 from rtcore.values.identity import Identity
 
 if TYPE_CHECKING:  # only named here; the feature has these commands
     from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
 
-__all__ = ["PAGE_JOBS", "DeadPage", "Put", "queue_commands", "receipt_document", "workspace_of"]
+__all__ = ["DeadPage", "Put", "queue_commands", "receipt_document", "workspace_of"]
 
-PAGE_JOBS: Final = 100
-"""Most dead letters of one page."""
-
-_JOB_IDS: Final = items(job_id, BATCH_JOBS)
+_JOB_IDS: Final = several(job_id)
 
 
 @frozen(kw_only=True)
@@ -53,7 +54,7 @@ class PutMany:
     """`queue.put_many`."""
 
     queue: str = wire(queue_name)
-    jobs: tuple[JobFields, ...] = wire(items(nested(JobFields), BATCH_JOBS))
+    jobs: tuple[JobFields, ...] = wire(several(nested(JobFields)))
 
 
 @frozen(kw_only=True)
@@ -61,9 +62,9 @@ class Lease:
     """`queue.lease`."""
 
     queue: str = wire(queue_name)
-    count: int = wire(whole_number(1, BATCH_JOBS), default=1)
-    wait: float = wire(number(0), default=0.0)
-    seconds: float | None = wire(number(0), default=None)
+    count: int = wire(positive, default=1)
+    wait: float = wire(wait_seconds, default=0.0)
+    seconds: float | None = wire(over_zero, default=None)
 
 
 @frozen(kw_only=True)
@@ -79,7 +80,7 @@ class Nack:
 
     job_id: str = wire(job_id)
     reason: str | None = wire(text(REASON_LENGTH), default=None)
-    retry_after: float | None = wire(retry_after, default=None)
+    retry_after: float | None = wire(wait_seconds, default=None)
     final: bool = wire(flag, default=False)
 
 
@@ -88,7 +89,7 @@ class Extend:
     """`queue.extend`."""
 
     job_ids: tuple[str, ...] = wire(_JOB_IDS)
-    seconds: float | None = wire(number(0), default=None)
+    seconds: float | None = wire(over_zero, default=None)
 
 
 @frozen(kw_only=True)
@@ -111,7 +112,7 @@ class DeadPage:
 
     queue: str = wire(queue_name)
     after: str | None = wire(job_id, default=None)
-    limit: int = wire(whole_number(1, PAGE_JOBS), default=PAGE_JOBS)
+    limit: int | None = wire(positive, default=None)
 
 
 @frozen(kw_only=True)
@@ -175,6 +176,7 @@ class _Handlers:
         return Reply("queue.accepted", {"queue": command.queue, **receipt_document(receipt)})
 
     async def put_many(self, context: CommandContext, command: PutMany) -> Reply:
+        self._check_batch("jobs", len(command.jobs))
         jobs = [job.new_job(self._settings, f"data.jobs[{index}]") for index, job in enumerate(command.jobs)]
         receipts = await self._made(context, command.queue).intake.put(jobs)
         return Reply("queue.accepted", {"queue": command.queue, "jobs": [receipt_document(each) for each in receipts]})
@@ -182,7 +184,8 @@ class _Handlers:
     def lease(self, context: CommandContext, command: Lease) -> None:
         """Answered later, so that a client that waits for a job can acknowledge others meanwhile."""
         consumer = self._queues.consumer(context.subscriber)
-        self._check_time("wait", command.wait, self._settings.wait_seconds, "wait_seconds")
+        check_bound("data.wait", command.wait, self._settings, "wait_seconds")
+        check_bound("data.count", command.count, self._settings, "leases")
         seconds = self._seconds(command.seconds)
         if consumer.free - len(consumer.scopes) <= 0:
             problem = f"this connection has {len(consumer.held)} jobs, and waits for {len(consumer.scopes)} more"
@@ -207,22 +210,45 @@ class _Handlers:
                 consumer.scopes.discard(scope)
 
     async def ack(self, context: CommandContext, command: Ack) -> Reply:
+        self._check_batch("job_ids", len(command.job_ids))
         fields = {name: f"data.job_ids[{index}]" for index, name in enumerate(command.job_ids)}
-        consumer = self._queues.consumer(context.subscriber)
-        jobs = [consumer.find(name, field) for name, field in fields.items()]
-        await settlement.acknowledge(jobs, list(fields.values()))
-        return Reply("queue.acked", {"job_ids": list(fields)}, unasked=False)
+        done = self._done_before(context, fields)
+        jobs = {name: self._held(context, name, field) for name, field in fields.items() if name not in done}
+        if jobs:
+            await settlement.acknowledge(list(jobs.values()), [fields[name] for name in jobs])
+        else:
+            await trio.lowlevel.checkpoint()
+        before = {"done_before": done} if done else {}
+        return Reply("queue.acked", {"job_ids": list(fields), **before}, unasked=False)
+
+    def _done_before(self, context: CommandContext, fields: Mapping[str, str]) -> dict[str, str]:
+        """
+        Jobs that are done already, and when: who had no reply to an acknowledgement sends it again, through another
+        connection if need be. One whose lease this connection has lost is none of these: that is refused.
+        """
+        workspace, consumer = workspace_of(context.identity), self._queues.consumer(context.subscriber)
+        times = {
+            name: self._queues.done_at(workspace, name)
+            for name, field in fields.items()
+            if consumer.find(name, field) is None
+        }
+        return {name: format_timestamp(time) for name, time in times.items() if time is not None}
+
+    def _held(self, context: CommandContext, job_id: str, field: str) -> HeldJob:
+        return self._queues.held(context.subscriber, workspace_of(context.identity), job_id, field)
 
     async def nack(self, context: CommandContext, command: Nack) -> Reply:
-        held = self._queues.consumer(context.subscriber).find(command.job_id, "data.job_id")
+        check_bound("data.retry_after", command.retry_after or 0.0, self._settings, "delay_seconds")
+        held = self._held(context, command.job_id, "data.job_id")
         status = await settlement.give_up(
             held, after=command.retry_after, reason=command.reason, final=command.final, field="data.job_id"
         )
         return Reply("queue.nacked", {"job_id": command.job_id, "status": status}, unasked=False)
 
     def extend(self, context: CommandContext, command: Extend) -> Reply:
-        seconds, consumer = self._seconds(command.seconds), self._queues.consumer(context.subscriber)
-        jobs = [consumer.find(name, f"data.job_ids[{index}]") for index, name in enumerate(command.job_ids)]
+        self._check_batch("job_ids", len(command.job_ids))
+        seconds = self._seconds(command.seconds)
+        jobs = [self._held(context, name, f"data.job_ids[{index}]") for index, name in enumerate(command.job_ids)]
         for held in jobs:
             held.extend(seconds)
         until = format_timestamp(context.hub.clock() + seconds)
@@ -242,27 +268,28 @@ class _Handlers:
 
     def dead(self, context: CommandContext, command: DeadPage) -> Reply:
         queue = self._there(context, command.queue)
-        found = queue.dead(after=command.after, limit=command.limit + 1, field="data.after")
-        documents = [job.document() for job in found[: command.limit]]
-        return Reply("queue.dead", {"queue": command.queue, "jobs": documents, "more": len(found) > command.limit})
+        limit = command.limit or self._settings.page_jobs
+        check_bound("data.limit", limit, self._settings, "page_jobs")
+        found = queue.dead(after=command.after, limit=limit + 1, field="data.after")
+        documents = [job.document() for job in found[:limit]]
+        return Reply("queue.dead", {"queue": command.queue, "jobs": documents, "more": len(found) > limit})
 
     async def requeue(self, context: CommandContext, command: OfDead) -> Reply:
+        self._check_batch("job_ids", len(command.job_ids or ()))
         count = await self._there(context, command.queue).requeue(command.job_ids, field="data.job_ids")
         return Reply("queue.requeued", {"queue": command.queue, "count": count}, unasked=False)
 
     async def drop(self, context: CommandContext, command: OfDead) -> Reply:
+        self._check_batch("job_ids", len(command.job_ids or ()))
         count = await self._there(context, command.queue).drop(command.job_ids, field="data.job_ids")
         return Reply("queue.dropped", {"queue": command.queue, "count": count}, unasked=False)
 
     def _seconds(self, given: float | None) -> float:
-        most = self._settings.processing_seconds
-        return most if given is None else self._check_time("seconds", given, most, "processing_seconds")
+        check_bound("data.seconds", given or 0.0, self._settings, "processing_seconds")
+        return self._settings.processing_seconds if given is None else given
 
-    def _check_time(self, name: str, given: float, most: float, setting: str) -> float:
-        if given > most:
-            field = f"data.{name}"
-            raise RequestError(ErrorCode.MALFORMED, f"{field}: {given:g} exceeds {setting}={most:g}", field=field)
-        return given
+    def _check_batch(self, name: str, count: int) -> None:
+        check_count(f"data.{name}", count, "entries", self._settings, "batch_jobs")
 
 
 def _job_document(held: HeldJob) -> dict[str, object]:

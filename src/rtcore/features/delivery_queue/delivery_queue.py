@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Self
+from typing import Any, NoReturn, Self
 
 import trio
 from attrs import frozen
@@ -14,18 +14,17 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.delivery_queue.holding import Consumer, HeldJob
 from rtcore.features.delivery_queue.intake import Intake
 from rtcore.features.delivery_queue.job import Job, Priority, Receipt
-from rtcore.features.delivery_queue.job_fields import BATCH_JOBS, new_job
+from rtcore.features.delivery_queue.job_fields import check_argument, check_count, listed_job, new_job
 from rtcore.features.delivery_queue.queue_book import QueueBook
 from rtcore.features.delivery_queue.statistics import QueueStatistics
 from rtcore.features.delivery_queue.worker import Handler, run_worker
 from rtcore.protocol.json_codec import json_fragment
+from rtcore.store.store import Change
 from rtcore.values.events import Json, format_timestamp
+from rtcore.values.rules import number, whole
+from rtcore.values.shown import show
 
 __all__ = ["DeadJob", "DeliveryQueue", "JobStream"]
-
-_FLUSH_SECONDS: Final = 1.0
-"""How long a consumer that leaves may take to write that its attempts do not count; in vain, they count."""
-
 
 @frozen(kw_only=True)
 class DeadJob:
@@ -83,7 +82,14 @@ class JobStream:
         raise StopAsyncIteration
 
     async def take(self, count: int, *, wait: float = math.inf) -> list[HeldJob]:
-        """Up to `count` jobs at once, as far as the consumer has room; none if none came within `wait` seconds."""
+        """
+        Up to `count` jobs at once, as far as the consumer has room; none if none came within `wait` seconds.
+
+        As `__anext__` otherwise; ValueError if `count` or `wait` cannot be one.
+        """
+        check_argument("count", count, whole(1))
+        if wait != math.inf:
+            check_argument("wait", wait, number())
         return await self._book.lease(self._consumer, count, seconds=self._seconds, wait=wait)
 
 
@@ -96,7 +102,6 @@ class DeliveryQueue:
         self.book = book
         self.intake = intake
         self._pausing = trio.Lock()
-        self._tended: set[str] = set()  # dead letters of which something is being written
 
     @property
     def idle(self) -> bool:
@@ -122,8 +127,8 @@ class DeliveryQueue:
         Args:
             data: What is to be done, as JSON of at most `QueueSettings.data_bytes`.
             priority: `high`, `normal` or `low`.
-            key: 1 to 128 characters that name the job. While one with this key is there, and `key_seconds` after it was
-                done, putting it again does nothing, whatever its data.
+            key: Up to `QueueSettings.key_characters` that name the job. While one with this key is there, and
+                `key_seconds` after it was done, putting it again does nothing, whatever its data.
             delay: Seconds before it may be handed out.
             max_attempts: How often it is tried; by default `QueueSettings.max_attempts`.
 
@@ -139,15 +144,17 @@ class DeliveryQueue:
 
     async def put_many(self, jobs: Iterable[Mapping[str, Any]]) -> list[Receipt]:
         """
-        Put up to 1000 jobs, all or none; each a mapping of the arguments of `put`, `data` among them.
+        Put up to `QueueSettings.batch_jobs` jobs, all or none; each a mapping of the arguments of `put`, with `data`.
 
         A checkpoint; returns, raises and is cancelled as `put`.
         """
-        wanted = [new_job(settings=self.book.settings, **job) for job in jobs]
-        if not 1 <= len(wanted) <= BATCH_JOBS:
-            problem = f"jobs: expected 1 to {BATCH_JOBS} entries, got {len(wanted)}"
-            raise RequestError(ErrorCode.TOO_LARGE if wanted else ErrorCode.MALFORMED, problem, field="jobs")
-        return await self.intake.put(wanted)
+        given, settings = list(jobs), self.book.settings
+        if not given:
+            raise RequestError(ErrorCode.MALFORMED, "jobs: expected one or more entries, got 0", field="jobs")
+        check_count("jobs", len(given), "entries", settings, "batch_jobs")
+        return await self.intake.put(
+            [listed_job(job, settings, f"jobs[{index}]") for index, job in enumerate(given)]
+        )
 
     # Doing
 
@@ -159,9 +166,13 @@ class DeliveryQueue:
         Args:
             leases: Most jobs that it has at once; by default `QueueSettings.leases`.
             seconds: How long a job may be held without `extend`; by default `QueueSettings.processing_seconds`.
+
+        Raises:
+            ValueError: `leases` is below 1, or `seconds` not over 0.
         """
-        async with self._consumer(leases) as consumer:
-            yield JobStream(self.book, consumer, seconds or self.book.settings.processing_seconds)
+        seconds = self._seconds(seconds)
+        async with self._consumer("leases", leases) as consumer:
+            yield JobStream(self.book, consumer, seconds)
 
     async def work(self, handler: Handler, *, concurrency: int | None = None, seconds: float | None = None) -> None:
         """
@@ -177,24 +188,30 @@ class DeliveryQueue:
 
         Raises:
             HubClosed: The hub has ended; in an exception group.
+            ValueError: `concurrency` is below 1, or `seconds` not over 0.
         """
-        concurrency = concurrency or self.book.settings.leases
-        seconds = seconds or self.book.settings.processing_seconds
-        async with self._consumer(concurrency) as consumer, trio.open_nursery() as nursery:
-            for _ in range(concurrency):
+        seconds = self._seconds(seconds)
+        async with self._consumer("concurrency", concurrency) as consumer, trio.open_nursery() as nursery:
+            for _ in range(consumer.leases):
                 nursery.start_soon(run_worker, self.book, consumer, handler, seconds)
 
+    def _seconds(self, given: float | None) -> float:
+        seconds = self.book.settings.processing_seconds if given is None else given
+        check_argument("seconds", seconds, number(over=True))
+        return seconds
+
     @asynccontextmanager
-    async def _consumer(self, leases: int | None) -> AsyncGenerator[Consumer]:
-        consumer = Consumer(leases or self.book.settings.leases)
+    async def _consumer(self, name: str, given: int | None) -> AsyncGenerator[Consumer]:
+        leases = self.book.settings.leases if given is None else given
+        check_argument(name, leases, whole(1))
+        consumer = Consumer(leases)
         try:
             yield consumer
         finally:
             left = bool(consumer.held)
-            consumer.close(untried=True, reason="")
+            consumer.close()
             if left:
-                with trio.move_on_after(_FLUSH_SECONDS, shield=True):
-                    await self.book.flush()
+                await self.book.backlog.flush()
 
     # Looking after it
 
@@ -235,15 +252,20 @@ class DeliveryQueue:
         Dead letters, the oldest first.
 
         Args:
-            after: Only those behind the one with this id; RequestError `request.not_found` if it is none.
+            after: Only those behind the one with this id; none if it is the last.
             limit: Most of them.
             field: Where `after` was given, for the error.
+
+        Raises:
+            RequestError: `request.not_found` if `after` is none, or none any more.
+            ValueError: `limit` is below 1.
         """
+        check_argument("limit", limit, whole(1))
         dead = list(self.book.state.dead.values())
         if after is not None:
             place = next((index for index, job in enumerate(dead, 1) if job.job_id == after), None)
             if place is None:
-                raise RequestError(ErrorCode.NOT_FOUND, f"{field}: no such dead letter", field=field)
+                _refuse(field, after)
             dead = dead[place:]
         return [_dead_job(job) for job in dead[:limit]]
 
@@ -263,7 +285,7 @@ class DeliveryQueue:
             for job, order in orders
         ]
         with self._tending([job for job, _ in orders]):
-            await book.store.write([*book.take_unwritten(), *changes])
+            await self._write(changes)
         book.revive(orders)
         return len(orders)
 
@@ -273,28 +295,35 @@ class DeliveryQueue:
         jobs = self._dead(job_ids, field)
         with self._tending(jobs):
             changes = [change for job in jobs for change in book.store.gone(book.queue, job)]
-            await book.store.write([*book.take_unwritten(), *changes])
+            await self._write(changes)
         book.drop(jobs)
         return len(jobs)
 
+    async def _write(self, changes: Sequence[Change]) -> None:
+        with self.book.backlog.writing() as others:
+            await self.book.store.write([*others, *changes])
+
     def _dead(self, job_ids: Sequence[str] | None, field: str) -> list[Job]:
-        dead = self.book.state.dead
+        dead, tended = self.book.state.dead, self.book.backlog.tended
         if job_ids is None:
-            return [job for job in dead.values() if job.job_id not in self._tended]
+            return [job for job in dead.values() if job.job_id not in tended]
         for index, name in enumerate(job_ids):
-            if name not in dead or name in self._tended:
-                place = f"{field}[{index}]"
-                raise RequestError(ErrorCode.NOT_FOUND, f"{place}: no such dead letter", field=place)
+            if name not in dead or name in tended:
+                _refuse(f"{field}[{index}]", name)
         return [dead[name] for name in dict.fromkeys(job_ids)]
 
     @contextmanager
     def _tending(self, jobs: Sequence[Job]) -> Iterator[None]:
-        names = {job.job_id for job in jobs}
-        self._tended |= names
+        names, tended = {job.job_id for job in jobs}, self.book.backlog.tended
+        tended |= names
         try:
             yield
         finally:
-            self._tended -= names
+            tended -= names
+
+
+def _refuse(field: str, name: object) -> NoReturn:
+    raise RequestError(ErrorCode.NOT_FOUND, f"{field}: {show(name)} is no dead letter of this queue", field=field)
 
 
 def _dead_job(job: Job) -> DeadJob:

@@ -13,17 +13,20 @@ from typing import Any, ClassVar
 import trio
 
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.delivery_queue.backlog import LateWriter
 from rtcore.features.delivery_queue.budget import Budget
 from rtcore.features.delivery_queue.commands import queue_commands
 from rtcore.features.delivery_queue.delivery_queue import DeliveryQueue
-from rtcore.features.delivery_queue.holding import Consumer
+from rtcore.features.delivery_queue.holding import Consumer, HeldJob
 from rtcore.features.delivery_queue.intake import Intake
-from rtcore.features.delivery_queue.job import Job
+from rtcore.features.delivery_queue.job import Job, NewJob, Receipt
 from rtcore.features.delivery_queue.job_fields import CHANNELS, check_queue
+from rtcore.features.delivery_queue.put_requests import PutRequest, PutRequests
 from rtcore.features.delivery_queue.queue_book import QueueBook
 from rtcore.features.delivery_queue.queue_store import QueueName, QueueStore
 from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.features.feature import Feature
+from rtcore.features.item_locks import ItemLocks
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
@@ -32,6 +35,7 @@ from rtcore.store.store import Change, Store
 from rtcore.values.channels import Namespace, Overflow, Scope, names_of_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
+from rtcore.values.shown import show
 
 __all__ = ["DeliveryQueues"]
 
@@ -62,6 +66,9 @@ class DeliveryQueues(Feature):
         self._opened: set[QueueName] = set()  # by the program, which may have them for ever
         self._consumers: dict[Subscriber, Consumer] = {}
         self._nursery: trio.Nursery | None = None
+        self._requests = PutRequests(self._store, hub.limits, hub.clock)
+        self._asking = ItemLocks()
+        self._writer = LateWriter(self._store, hub.timeouts)
 
     @property
     def commands(self) -> Mapping[str, CommandRule[Any]]:
@@ -79,11 +86,12 @@ class DeliveryQueues(Feature):
         try:
             async with trio.open_nursery() as self._nursery:
                 task_status.started()
-                await trio.sleep_forever()
+                await self._writer.run()
         finally:
             self._nursery = None
             for queue in self._queues.values():
                 queue.book.close()
+            await self._writer.finish()
 
     # For the program
 
@@ -105,7 +113,10 @@ class DeliveryQueues(Feature):
 
     def all(self, workspace: str = DEFAULT_WORKSPACE) -> list[DeliveryQueue]:
         """The queues of a workspace, by name."""
-        return sorted((queue for queue in self._queues.values() if queue.workspace == workspace), key=lambda q: q.name)
+        return sorted(self._of(workspace), key=lambda queue: queue.name)
+
+    def _of(self, workspace: str) -> list[DeliveryQueue]:
+        return [queue for queue in self._queues.values() if queue.workspace == workspace]
 
     # For clients
 
@@ -127,6 +138,21 @@ class DeliveryQueues(Feature):
             del self._queues[idle]
         return self._make(named)
 
+    async def put_once(self, named: QueueName, job: NewJob, request: PutRequest) -> tuple[Receipt, bool]:
+        """
+        Put a job for a request that may come twice; returns its receipt, and whether it was put by an earlier one.
+
+        As `Intake.put`; besides RequestError `request.conflict` if the key came with another request before.
+        """
+        async with self._asking.hold(request.name):
+            known = self._requests.find(request)
+            if known is not None:
+                return known, True
+            intake = self.find_or_make(named).intake
+            (receipt,) = await intake.put([job], lambda receipts: self._requests.changes(request, receipts[0]))
+            self._requests.keep(request, receipt)
+            return receipt, False
+
     def consumer(self, subscriber: Subscriber) -> Consumer:
         """A connection, as one who takes jobs; when it ends, all that it has is given back."""
         consumer = self._consumers.get(subscriber)
@@ -134,6 +160,29 @@ class DeliveryQueues(Feature):
             consumer = self._consumers[subscriber] = Consumer(self.settings.leases)
             self._hub.when_gone(subscriber, lambda: self._left(subscriber))
         return consumer
+
+    def held(self, subscriber: Subscriber, workspace: str, job_id: str, field: str) -> HeldJob:
+        """
+        A job that a connection has; `field` is where it was named.
+
+        Raises:
+            RequestError: `request.conflict` that says what became of it, `request.not_found` if that is not known.
+        """
+        held = self.consumer(subscriber).find(job_id, field)
+        if held is not None:
+            return held
+        found = (queue.book.became(job_id) for queue in self._of(workspace))
+        became = next((words for words in found if words is not None), None)
+        if became is not None:
+            problem = f"this connection does not have job {job_id}: {became}"
+            raise RequestError(ErrorCode.CONFLICT, f"{field}: {problem}", field=field)
+        problem = f"no job {show(job_id)} is known here: there was none, or it was dropped, or done too long ago"
+        raise RequestError(ErrorCode.NOT_FOUND, f"{field}: {problem}", field=field)
+
+    def done_at(self, workspace: str, job_id: str) -> float | None:
+        """When a job of a workspace was done, in Unix seconds; None where that is not known."""
+        found = (queue.book.state.done_at(job_id) for queue in self._of(workspace))
+        return next((at for at in found if at is not None), None)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something in the name of a client that is not to hold up its next commands."""
@@ -144,14 +193,14 @@ class DeliveryQueues(Feature):
     def _left(self, subscriber: Subscriber) -> None:
         consumer = self._consumers.pop(subscriber, None)
         if consumer is not None:
-            consumer.close(untried=False, reason="its consumer went away")
+            consumer.close("its consumer went away")
 
     def _snapshot(self, identity: Identity, channel: str) -> Json:
         names = names_of_channel(channel)
         return [queue.statistics().document() for queue in self.all(names[0])] if names else []
 
     def _make(self, named: QueueName) -> DeliveryQueue:
-        book = QueueBook(self._hub, named, self.settings, self._store, self._budget)
+        book = QueueBook(self._hub, named, self.settings, self._store, self._budget, self._writer)
         queue = self._queues[named] = DeliveryQueue(book, Intake(book, self._hub.clock))
         return queue
 
@@ -177,6 +226,7 @@ class DeliveryQueues(Feature):
         for named, queue in self._queues.items():
             forgotten = queue.book.state.forget_keys(self._hub.clock())
             changes += self._store.forgotten(named, forgotten)
+        changes += self._requests.load(await self._store.answers())
         await self._store.write(changes)
 
     def _load_queue(self, named: QueueName) -> QueueBook:

@@ -9,7 +9,7 @@ import trio
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.delivery_queue import settlement
 from rtcore.features.delivery_queue.job import JobStatus, Lease, Priority
-from rtcore.features.delivery_queue.job_fields import check_seconds
+from rtcore.features.delivery_queue.job_fields import check_bound, check_seconds, over_zero
 from rtcore.protocol.json_codec import json_loads
 from rtcore.values.events import Json
 
@@ -79,7 +79,9 @@ class HeldJob:
         Raises:
             RequestError: As `ack`.
         """
-        after = None if after is None else check_seconds("after", after)
+        if after is not None:
+            after = check_seconds("after", after)
+            check_bound("after", after, self.book.settings, "delay_seconds")
         return await settlement.give_up(self, after=after, reason=reason)
 
     async def fail(self, reason: str) -> JobStatus:
@@ -88,7 +90,9 @@ class HeldJob:
 
     def extend(self, seconds: float | None = None) -> None:
         """Hold it for so long from now, by default as long as at first. RequestError as `ack`; never blocks."""
-        seconds = self.book.settings.processing_seconds if seconds is None else check_seconds("seconds", seconds)
+        given = self.book.settings.processing_seconds if seconds is None else seconds
+        seconds = check_seconds("seconds", given, over_zero)
+        check_bound("seconds", seconds, self.book.settings, "delay_seconds")
         self.check("job_id")
         if self.scope is not None:
             self.scope.deadline = trio.current_time() + seconds
@@ -104,14 +108,8 @@ class HeldJob:
     def _problem(self) -> str | None:
         if self.lease.held:
             return f"job {self.job_id} is being settled already" if self.lease.settling else None
-        job = self.book.state.jobs.get(self.job_id)
-        became = {
-            None: "it is done or dropped",
-            JobStatus.WAITING: "it waits again",
-            JobStatus.LEASED: "another consumer has it",
-            JobStatus.DEAD: "it is a dead letter",
-        }
-        return f"the lease on job {self.job_id} has ended: {became[None if job is None else job.status]}"
+        became = self.book.became(self.job_id) or "it was dropped, or done too long ago to be remembered"
+        return f"the lease on job {self.job_id} has ended: {became}"
 
 
 class Consumer:
@@ -139,39 +137,39 @@ class Consumer:
         """How many jobs more it may have."""
         return self.leases - len(self.held)
 
-    def find(self, job_id: str, field: str) -> HeldJob:
-        """A job that it has; RequestError `request.conflict` that says what became of one that it lost."""
-        held = self.held.get(job_id)
+    def find(self, job_id: str, field: str) -> HeldJob | None:
+        """A job that it has, or None; RequestError `request.conflict` that says what became of one that it lost."""
+        held = self.held.get(job_id) or self._lost.get(job_id)
         if held is not None:
             held.check(field)
-            return held
-        if job_id in self._lost:
-            self._lost[job_id].check(field)
-        raise RequestError(ErrorCode.CONFLICT, f"{field}: this connection does not have that job", field=field)
+        return held
 
     def release(self, held: HeldJob, *, lost: bool = False) -> None:
         """It has a job no more."""
         if self.held.get(held.job_id) is held:
             del self.held[held.job_id]
+        self._lost.pop(held.job_id, None)
         if lost:
-            self._lost.pop(held.job_id, None)
             self._lost[held.job_id] = held
             if len(self._lost) > _LOST:
                 del self._lost[next(iter(self._lost))]
         self.room.unpark()
 
-    def close(self, *, untried: bool, reason: str) -> None:
+    def close(self, failed: str | None = None) -> None:
         """
         Give back all that it has, at once; idempotent. What is just being settled is left until that is over.
 
         Args:
-            untried: Whether the attempts do not count.
-            reason: What a job becomes a dead letter with, if it was its last attempt.
+            failed: Why its attempts failed; None: they do not count.
         """
         self.gone = True
         for scope in self.scopes:
             scope.cancel()
         for held in list(self.held.values()):
-            if not held.lease.settling:
-                held.book.give_back(held, untried=untried, reason=reason)
+            if held.lease.settling:
+                continue
+            if failed is None:
+                held.book.give_back(held)
+            else:
+                held.book.end(held, failed)
         self.room.unpark_all()

@@ -10,6 +10,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.delivery_queue.job import Job, NewJob, Receipt
 from rtcore.features.delivery_queue.queue_book import QueueBook
 from rtcore.features.scope import new_identifier
+from rtcore.store.store import Change
 
 __all__ = ["Intake"]
 
@@ -32,11 +33,17 @@ class Intake:
         """Whether jobs are being written."""
         return self._reserved > 0
 
-    async def put(self, jobs: Sequence[NewJob]) -> list[Receipt]:
+    async def put(
+        self, jobs: Sequence[NewJob], also: Callable[[Sequence[Receipt]], Sequence[Change]] | None = None
+    ) -> list[Receipt]:
         """
         Keep jobs, all or none, and tell what became of each.
 
         A checkpoint; durable when it returns. Cancelled, nothing was put.
+
+        Args:
+            jobs: What is to be put.
+            also: What is written with them.
 
         Raises:
             RequestError: `limit.busy` if there is no room; `server.unavailable` if it cannot be written.
@@ -46,8 +53,9 @@ class Intake:
             await coming.wait()
         self._book.check_open()
         receipts, made = self._make(jobs)
-        if made:
-            await self._write(made)
+        others = [] if also is None else also(receipts)
+        if made or others:
+            await self._write(made, others)
         else:
             await trio.lowlevel.checkpoint()
         return receipts
@@ -86,13 +94,14 @@ class Intake:
             due=trio.current_time() + new.delay,
         )
 
-    async def _write(self, made: Sequence[Job]) -> None:
+    async def _write(self, made: Sequence[Job], others: Sequence[Change]) -> None:
         book = self._book
-        size = self._reserve(made)
+        size = self._reserve(made) if made else 0
         written = trio.Event()
         self._coming |= {job.key: written for job in made if job.key is not None}
         try:
-            await book.store.write([*book.take_unwritten(), *(book.store.put(book.queue, job) for job in made)])
+            with book.backlog.writing() as changes:
+                await book.store.write([*changes, *(book.store.put(book.queue, job) for job in made), *others])
         except BaseException:
             book.budget.add(book.queue.workspace, -size)
             raise

@@ -2,57 +2,90 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Any, Final
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar, cast
 
+import attrs
 from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.delivery_queue.job import NewJob, Priority
 from rtcore.features.delivery_queue.queue_store import QueueName
 from rtcore.features.delivery_queue.settings import QueueSettings
-from rtcore.protocol.command_fields import fault
+from rtcore.protocol.command_fields import fault, read_text
 from rtcore.protocol.json_codec import json_dumps
-from rtcore.protocol.wire_fields import Reader, any_json, number, one_of, text, whole_number, wire
+from rtcore.protocol.wire_fields import Reader, any_json, items, number, one_of, text, wire
 from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
+from rtcore.values.rules import Rule
 from rtcore.values.shown import show
 
 __all__ = [
-    "ATTEMPTS",
-    "BATCH_JOBS",
     "CHANNELS",
-    "DELAY_SECONDS",
-    "KEY_LENGTH",
     "NAME_LENGTH",
     "NAME_PATTERN",
     "REASON_LENGTH",
     "JobFields",
+    "check_argument",
+    "check_bound",
+    "check_count",
     "check_queue",
     "check_seconds",
     "job_id",
+    "listed_job",
     "new_job",
+    "over_zero",
+    "positive",
     "queue_name",
-    "retry_after",
+    "several",
+    "wait_seconds",
 ]
+
+_T = TypeVar("_T")
 
 CHANNELS: Final = "queues"
 """The namespace: `queues:WORKSPACE` is the channel of a workspace's queues."""
 NAME_LENGTH: Final = 64
-KEY_LENGTH: Final = 128
-"""Longest key, in characters: a key in the store is at most 1 KiB, with workspace and queue before it."""
+"""Longest name of a queue, in characters: it stands in addresses, in keys of the store, and in each event."""
 REASON_LENGTH: Final = 500
-BATCH_JOBS: Final = 1000
-"""Most jobs of one batch: they are one write."""
-DELAY_SECONDS: Final = 366 * 86_400
-ATTEMPTS: Final = 1000
+"""Longest reason, in characters: it goes along in events, and is kept with the job."""
 NAME_PATTERN: Final = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}"
 _NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
 
 job_id: Final = text(64)
 """Reads the id of a job."""
-retry_after: Final = number(0, DELAY_SECONDS)
-"""Reads a wait, in seconds."""
+_number: Final = number(0)
+
+
+def wait_seconds(value: object) -> float:
+    """Reads a wait, in seconds; a setting says how long it may be."""
+    return math.inf if isinstance(value, int) and value > sys.float_info.max else _number(value)
+
+
+def over_zero(value: object) -> float:
+    """Reads a time that is not over at once, in seconds; a setting says how long it may be."""
+    given = wait_seconds(value)
+    return given if given > 0 else fault(f"expected a number over 0, got {show(value)}")
+
+
+def positive(value: object) -> int:
+    """Reads a whole number from 1; a setting says how large it may be."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    return fault(f"expected a whole number of at least 1, got {show(value)}")
+
+
+def several(read: Reader[_T]) -> Reader[tuple[_T, ...]]:
+    """An array of one or more values that each are read alike; a setting says how many: `check_count`."""
+    read_all = items(read, sys.maxsize)
+
+    def read_several(value: object) -> tuple[_T, ...]:
+        return read_all(value) if value != [] else fault("expected one or more entries, got 0")
+
+    return read_several
 
 
 def queue_name(value: object) -> str:
@@ -66,7 +99,9 @@ def queue_name(value: object) -> str:
 
 
 def _key(value: object) -> str:
-    given = _key_text(value)
+    given = read_text(value)
+    if not given:
+        fault("expected one or more characters, got 0")
     try:
         given.encode()
     except UnicodeEncodeError:
@@ -74,31 +109,30 @@ def _key(value: object) -> str:
     return given
 
 
-_key_text: Final = text(KEY_LENGTH)
-
-
 @frozen(kw_only=True)
 class JobFields:
     """A job as a client puts it."""
 
-    data: Json = wire(any_json, default=None)
+    data: Json = wire(any_json, null=True)
     priority: str = wire(one_of(*Priority), default=Priority.NORMAL)
     key: str | None = wire(_key, default=None)
-    delay: float = wire(retry_after, default=0.0)
-    max_attempts: int | None = wire(whole_number(1, ATTEMPTS), default=None)
+    delay: float = wire(wait_seconds, default=0.0)
+    max_attempts: int | None = wire(positive, default=None)
 
     def new_job(self, settings: QueueSettings, path: str) -> NewJob:
         """
         The job, its data as JSON text.
 
         Raises:
-            RequestError: If its data is too large or no JSON; `path` is where it stands, such as `data.jobs[3]`.
+            RequestError: If its data is no JSON, or something is larger than the settings have it; `path` is where it
+                stands, such as `data.jobs[3]`.
         """
-        field = f"{path}.data".removeprefix(".")
-        data = json_dumps(self.data, field=field)
-        if len(data) > settings.data_bytes:
-            problem = f"{field}: {len(data)} bytes exceed data_bytes={settings.data_bytes}"
-            raise RequestError(ErrorCode.TOO_LARGE, problem, field=field)
+        path = f"{path}." if path else ""
+        data = json_dumps(self.data, field=f"{path}data")
+        check_count(f"{path}data", len(data), "bytes", settings, "data_bytes")
+        check_count(f"{path}key", len(self.key or ""), "characters", settings, "key_characters")
+        check_bound(f"{path}delay", self.delay, settings, "delay_seconds")
+        check_bound(f"{path}max_attempts", self.max_attempts or 1, settings, "job_attempts")
         return NewJob(
             data=data,
             priority=Priority(self.priority),
@@ -108,26 +142,62 @@ class JobFields:
         )
 
 
-def new_job(data: Json, settings: QueueSettings, **options: Any) -> NewJob:  # Any: the fields of `JobFields`
-    """A job that the program puts; RequestError as for one of a client."""
-    for name, read in _READERS.items():
-        if options.get(name) is not None:
-            options[name] = _checked(name, read, options[name])
-    given = {name: value for name, value in options.items() if value is not None}
-    return JobFields(data=data, **given).new_job(settings, "")
-
-
 _READERS: Final[dict[str, Reader[Any]]] = {
     "priority": one_of(*Priority),
     "key": _key,
-    "delay": retry_after,
-    "max_attempts": whole_number(1, ATTEMPTS),
+    "delay": wait_seconds,
+    "max_attempts": positive,
 }
+_OPTIONS: Final = frozenset(field.name for field in attrs.fields(JobFields))
 
 
-def check_seconds(name: str, value: float) -> float:
-    """A wait that the program gives; RequestError if it cannot be one."""
-    return float(_checked(name, retry_after, value))
+def new_job(data: Json, settings: QueueSettings, path: str = "", **options: Any) -> NewJob:
+    """A job that the program puts, with the other fields of `JobFields`; RequestError as for one of a client."""
+    given = {
+        name: _checked(f"{path}.{name}".removeprefix("."), _READERS[name], value)
+        for name, value in options.items()
+        if value is not None
+    }
+    return JobFields(data=data, **given).new_job(settings, path)
+
+
+def listed_job(job: object, settings: QueueSettings, path: str) -> NewJob:
+    """A job that the program puts as one of many; RequestError as for one of a client."""
+    if not isinstance(job, Mapping):
+        raise RequestError(ErrorCode.MALFORMED, f"{path}: expected an object, got {show(job)}", field=path)
+    for name in job:
+        if name not in _OPTIONS:
+            raise RequestError(ErrorCode.MALFORMED, f"{path}.{name}: unknown field", field=path)
+    if "data" not in job:
+        raise RequestError(ErrorCode.MALFORMED, f"{path}.data: missing", field=f"{path}.data")
+    return new_job(settings=settings, path=path, **cast("Mapping[str, Any]", job))
+
+
+def check_bound(field: str, given: float, settings: QueueSettings, setting: str) -> None:
+    """RequestError if a number is larger than a setting has it."""
+    most = getattr(settings, setting)
+    if given > most:
+        shown = f"{given:.15g}" if isinstance(given, float) else show(given)
+        problem = f"{field}: {shown} exceeds {setting}={most:.15g}"
+        raise RequestError(ErrorCode.MALFORMED, problem, field=field)
+
+
+def check_count(field: str, given: int, unit: str, settings: QueueSettings, setting: str) -> None:
+    """RequestError if something has more of a unit than a setting allows."""
+    most = getattr(settings, setting)
+    if given > most:
+        raise RequestError(ErrorCode.TOO_LARGE, f"{field}: {given} {unit} exceed {setting}={most}", field=field)
+
+
+def check_seconds(name: str, value: float, read: Reader[float] = wait_seconds) -> float:
+    """A time that the program gives; RequestError if it cannot be one."""
+    return float(_checked(name, read, value))
+
+
+def check_argument(name: str, value: object, rule: Rule) -> None:
+    """ValueError that names an argument of the program which cannot be one, and what it may be."""
+    if not rule.passes(value):
+        raise ValueError(f"{name}: expected {rule.expectation}, got {show(value)}")
 
 
 def check_queue(name: str, workspace: str) -> QueueName:

@@ -1,8 +1,8 @@
 """
 One queue as it is kept: its state, what of it is in the store, who holds what, and what is published.
 
-Every change is checked, written, and only then made and told. What needs no writing (a lease that runs out, a consumer
-that goes away) happens at once, in the middle of anything: after a restart it would have happened as well.
+Every change is checked, written, and only then made and told; nobody waits for the writing of what happens by itself (a
+lease that runs out, a consumer that goes away): see `backlog`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
 
 import trio
-from attrs import frozen
 
 from rtcore.errors import HubClosed
+from rtcore.features.delivery_queue.backlog import Backlog, Failure, Wanting
 from rtcore.features.delivery_queue.budget import Budget
 from rtcore.features.delivery_queue.holding import Consumer, HeldJob
-from rtcore.features.delivery_queue.job import Job, Lease
+from rtcore.features.delivery_queue.job import Job, JobStatus, Lease
 from rtcore.features.delivery_queue.job_fields import REASON_LENGTH
 from rtcore.features.delivery_queue.queue_events import QueueEvents
 from rtcore.features.delivery_queue.queue_state import QueueState
@@ -29,22 +31,16 @@ from rtcore.hub.hub import Hub
 from rtcore.hub.timeouts import Timer
 from rtcore.store.store import Change
 from rtcore.values.backoff import full_jitter
-from rtcore.values.events import Json
+from rtcore.values.events import Json, format_timestamp
 
-__all__ = ["Failure", "QueueBook"]
+__all__ = ["QueueBook"]
 
 
-@frozen(kw_only=True)
-class Failure:
-    """What is to become of a job whose attempt failed."""
-
-    due: float | None
-    """When it is tried again, on the steady clock; None: it is dead."""
-    dead_at: float | None
-    """Unix seconds."""
-    reason: str | None
-    change: Change
-    """As it is written."""
+_BECAME: Final = {
+    JobStatus.WAITING: "it waits again",
+    JobStatus.LEASED: "another consumer has it",
+    JobStatus.DEAD: "it is a dead letter",
+}
 
 
 class QueueBook:
@@ -55,6 +51,7 @@ class QueueBook:
         settings: Bounds and times.
         store: Where it outlives the process.
         budget: What all queues share.
+        writer: Who writes what goes with nothing else.
         uniform: Chance, for back-off.
     """
 
@@ -65,12 +62,14 @@ class QueueBook:
         settings: QueueSettings,
         store: QueueStore,
         budget: Budget,
+        writer: Wanting,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.queue = queue
         self.settings = settings
         self.store = store
-        self.state = QueueState(keys=settings.keys, key_seconds=settings.key_seconds)
+        self.state = QueueState(keys=settings.keys, key_seconds=settings.key_seconds, done_jobs=settings.done_jobs)
+        self.backlog = Backlog(queue, store, self.state, writer, partial(self.fail, lost=True))
         self.emptied = trio.lowlevel.ParkingLot()
         """Where those wait that want nothing to be leased, or nothing to wait."""
         self.closed = False
@@ -80,7 +79,6 @@ class QueueBook:
         self._events = QueueEvents(hub, queue, settings.event_seconds, lambda: self.statistics().document())
         self._arrived = trio.lowlevel.ParkingLot()
         self._holds: dict[str, HeldJob] = {}
-        self._unwritten: list[Change] = []
         self._timer: Timer | None = None
         self._rate = DoneRate()
         self._done = 0
@@ -90,7 +88,8 @@ class QueueBook:
     def idle(self) -> bool:
         """Whether nothing would be lost with it."""
         state = self.state
-        return not (state.jobs or state.paused or state.keys or len(self._arrived) or len(self.emptied))
+        busy = state.jobs or state.paused or state.keys or len(self._arrived) or len(self.emptied)
+        return self.backlog.empty and not busy
 
     def load(self, jobs: Sequence[Job]) -> None:
         """Take in jobs that are in the store."""
@@ -128,7 +127,8 @@ class QueueBook:
             return held
         written = False
         try:
-            await self.store.write([*self.take_unwritten(), *(self._progress(each.lease.job) for each in held)])
+            with self.backlog.writing() as changes:
+                await self.store.write([*changes, *(self._progress(each.lease.job) for each in held)])
             written = True
         finally:
             for each in held:
@@ -136,7 +136,7 @@ class QueueBook:
                 if written and not consumer.gone:
                     self.extend(each.lease, seconds)
                 else:
-                    self.give_back(each, untried=True)
+                    self.give_back(each)
         return [] if consumer.gone else held
 
     def _take(self, consumer: Consumer, count: int) -> list[HeldJob]:
@@ -159,32 +159,31 @@ class QueueBook:
         self.state.extend(lease, trio.current_time() + seconds)
         self._arrange(0)
 
-    def give_back(self, held: HeldJob, *, untried: bool, reason: str = "") -> None:
-        """End a lease without a word from its holder: the job is ready again, or dead if that was its last attempt."""
-        job = held.lease.job
-        if untried or not job.exhausted:
-            self.state.give_back(held.lease, trio.current_time(), untried=untried)
-            self._forget(held, lost=True)
-            if untried:
-                self._unwritten.append(self._progress(job))
-            self._arrange(1)
-            return
-        failure = self.judge(held, reason=reason, final=True)
-        self._unwritten.append(failure.change)  # a process that is killed before comes to the same from the attempts
-        self.fail(held, failure, lost=True)
+    def give_back(self, held: HeldJob) -> None:
+        """End a lease as though it had never been: the job is ready again, in its old place."""
+        self.state.give_back(held.lease, trio.current_time())
+        self._forget(held, lost=True)
+        self.backlog.add_job(held.lease.job)
+        self._arrange(1)
+
+    def end(self, held: HeldJob, reason: str) -> None:
+        """
+        End a lease without a word from its holder: the attempt failed, and the job is ready again in its old place, or
+        dead if that was its last attempt. It is so when it is written, which begins at once.
+        """
+        self.backlog.add_end(held, self.judge(held, reason=reason, after=0.0))
 
     # Settling, for `settlement`
 
     def done_changes(self, held: HeldJob) -> list[Change]:
         """What is written when a job is done."""
         remembered = self.settings.keys > 0
-        done = self.store.done(self.queue, held.lease.job, self._hub.clock(), remembered=remembered)
-        return [*self.take_unwritten(), *done]
+        return self.store.done(self.queue, held.lease.job, self._hub.clock(), remembered=remembered)
 
     def finish(self, held: HeldJob) -> None:
         """A job is done, and that is written."""
         forgotten = self.state.finish(held.lease, self._hub.clock())
-        self._unwritten += self.store.forgotten(self.queue, forgotten)
+        self.backlog.add_keys(forgotten)
         self.budget.add(self.queue.workspace, -held.lease.job.size)
         self._forget(held)
         self._arrange(0)
@@ -213,7 +212,7 @@ class QueueBook:
         return Failure(due=due, dead_at=None, reason=reason, change=self._progress(job, reason=reason, due=due))
 
     def fail(self, held: HeldJob, failure: Failure, *, lost: bool = False) -> None:
-        """An attempt failed, and that is written, or would come out the same."""
+        """An attempt failed, and that is written."""
         self._failed += 1
         told: dict[str, Json] = {"job_id": held.job_id, "attempt": held.attempt, "reason": failure.reason}
         now = trio.current_time()
@@ -232,22 +231,10 @@ class QueueBook:
     def unsettled(self, held: HeldJob) -> None:
         """What should have ended a lease could not be written: what was put off meanwhile happens now."""
         if held.consumer.gone:
-            self.give_back(held, untried=False, reason="its consumer went away")
+            self.end(held, "its consumer went away")
         elif held.lease.until < math.inf:
             self.state.extend(held.lease, held.lease.until)
             self._arrange(0)
-
-    def take_unwritten(self) -> list[Change]:
-        """
-        What goes with the next write: keys that were forgotten, attempts that do not count, deaths that would be found
-        again. If that write fails they are lost, and the next start finds them once more.
-        """
-        taken, self._unwritten = self._unwritten, []
-        return taken
-
-    async def flush(self) -> None:
-        """Write what would go with the next write; a checkpoint."""
-        await self.store.write(self.take_unwritten())
 
     # Looking, and the rest
 
@@ -269,6 +256,17 @@ class QueueBook:
             bytes=state.bytes,
             keys=state.keys,
         )
+
+    def became(self, job_id: str) -> str | None:
+        """What became of a job, in words; None: nothing is known of it here."""
+        done_at = self.state.done_at(job_id)
+        if done_at is not None:
+            return f"it is done since {format_timestamp(done_at)}"
+        job = self.state.jobs.get(job_id)
+        if job is None:
+            return None
+        settling = job.lease is not None and job.lease.settling
+        return "what becomes of it is just being written: ask again" if settling else _BECAME[job.status]
 
     def revive(self, jobs: Sequence[tuple[Job, int]]) -> None:
         """Dead letters wait again, each with a new place; that is written."""
@@ -325,7 +323,7 @@ class QueueBook:
         now = trio.current_time()
         ripe = self.state.ripen(now)
         for lease in list(self.state.run_out(now)):
-            self.give_back(self._holds[lease.job.job_id], untried=False, reason="it took too long")
+            self.end(self._holds[lease.job.job_id], "it took too long")
         if ripe:
             self._arrived.unpark(count=ripe)
         deadline = self.state.next_deadline()

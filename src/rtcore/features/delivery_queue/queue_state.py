@@ -5,8 +5,8 @@ One queue: which jobs wait, who has which, which are dead, which keys are done. 
                   ^                                             |-> waiting again, at once or later
                   |                                             `-> dead -> waiting again, or dropped
 
-An attempt is counted when a job is handed out. A lease that runs out, and a consumer that goes away, give the job back
-as it is; if that was its last attempt it is dead. So a job that takes its consumers down is not tried for ever.
+An attempt is counted when a job is handed out. A lease that runs out, and a consumer that goes away, have failed: the
+job is ready again, or dead if that was its last attempt. So a job that takes its consumers down is not tried for ever.
 
 Two clocks: `now` is steady, in seconds, and rules leases and delays. `put_at`, `dead_at` and keys are in Unix seconds.
 """
@@ -32,9 +32,10 @@ class QueueState:
     Args:
         keys: Most keys of jobs that were done.
         key_seconds: How long they are remembered.
+        done_jobs: Most jobs that are remembered as done.
     """
 
-    def __init__(self, *, keys: int, key_seconds: float) -> None:
+    def __init__(self, *, keys: int, key_seconds: float, done_jobs: int) -> None:
         self.jobs: dict[str, Job] = {}
         """All that are not done, dead letters included, by id."""
         self.dead: dict[str, Job] = {}
@@ -50,6 +51,8 @@ class QueueState:
         self._entries = 0  # numbers heap entries, so that equal times never compare what stands behind them
         self._open_keys: dict[str, Job] = {}
         self._done_keys: OrderedDict[str, DoneKey] = OrderedDict()
+        self._done: OrderedDict[str, float] = OrderedDict()  # when, by job id
+        self._maximum_done = done_jobs
         self._maximum_keys = keys
         self._key_seconds = key_seconds
 
@@ -156,6 +159,7 @@ class QueueState:
             Keys of earlier jobs that are forgotten from now on.
         """
         job = self._remove(lease.job)
+        self._remember_done(job.job_id, wall)
         if job.key is None or not self._maximum_keys:
             return []
         self._done_keys.pop(job.key, None)  # of a job that was done so long ago that it does not count
@@ -165,6 +169,24 @@ class QueueState:
     def remember(self, key: str, done: DoneKey) -> None:
         """Take in a key, in the order in which jobs were done."""
         self._done_keys[key] = done
+        self._remember_done(done.job_id, done.done_at)
+
+    def _remember_done(self, job_id: str, wall: float) -> None:
+        self._done[job_id] = wall
+        if len(self._done) > self._maximum_done:
+            self._done.popitem(last=False)
+
+    def done_at(self, job_id: str) -> float | None:
+        """When a job was done, in Unix seconds; None: it was not, or that is forgotten."""
+        return self._done.get(job_id)
+
+    def remembers(self, key: str) -> bool:
+        """Whether it is the key of a job that was done."""
+        return key in self._done_keys
+
+    def is_open(self, key: str) -> bool:
+        """Whether it is the key of a job that is not done."""
+        return key in self._open_keys
 
     def forget_keys(self, wall: float) -> list[str]:
         """Forget the keys that are too old, or too many; returns them."""
@@ -189,17 +211,10 @@ class QueueState:
         job.reason, job.dead_at = reason, wall
         self.dead[job.job_id] = job
 
-    def give_back(self, lease: Lease, now: float, *, untried: bool) -> None:
-        """
-        The job is ready again, in its old place.
-
-        Args:
-            lease: Whose holder gives it up.
-            now: The steady clock.
-            untried: Whether the attempt does not count.
-        """
+    def give_back(self, lease: Lease, now: float) -> None:
+        """The job is ready again, in its old place, and the attempt does not count."""
         job = self._release(lease)
-        job.attempts -= untried
+        job.attempts -= 1
         self._wait(job, now)
 
     def _release(self, lease: Lease) -> Job:
@@ -243,7 +258,7 @@ class QueueState:
         return count
 
     def run_out(self, now: float) -> Iterator[Lease]:
-        """The leases that have run out; the caller gives each back, or buries it. Those being settled are left."""
+        """The leases that have run out, for the caller to end. Those being settled are left."""
         while self._leases and self._leases[0][0] <= now:
             at, _, lease = heappop(self._leases)
             if not lease.held or lease.looked_at != at:

@@ -13,15 +13,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import trio
+from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError, StoreError
-from rtcore.features.delivery_queue.job import DoneKey, Job, Priority
+from rtcore.features.delivery_queue.job import DoneKey, Job, JobStatus, Priority, Receipt
 from rtcore.protocol.json_codec import json_dumps, json_fragment
 from rtcore.store.store import Change, Delete, Put, Store
 from rtcore.values.channels import channel_part, name_of_part
 from rtcore.values.events import Json
 
-__all__ = ["QueueName", "QueueStore"]
+__all__ = ["Answer", "QueueName", "QueueStore"]
 
 _logger = logging.getLogger("rtcore.queues")
 
@@ -29,6 +30,7 @@ _JOBS: Final = "queue_jobs"
 _PROGRESS: Final = "queue_progress"
 _KEYS: Final = "queue_keys"
 _PAUSED: Final = "queue_paused"
+_ANSWERS: Final = "queue_answers"
 _PAGE: Final = 100
 
 
@@ -41,6 +43,17 @@ class QueueName(NamedTuple):
     def key(self, rest: str) -> str:
         """The key of something of its own in the store."""
         return f"{channel_part(self.workspace)}/{self.name}/{rest}"
+
+
+@frozen
+class Answer:
+    """What a request with an idempotency key was answered."""
+
+    digest: str
+    """Of the request."""
+    receipt: Receipt
+    at: float
+    """Unix seconds."""
 
 
 class QueueStore:
@@ -126,6 +139,22 @@ class QueueStore:
         """A queue hands out nothing; or it does again."""
         return Put(_PAUSED, queue.key(""), True) if paused else Delete(_PAUSED, queue.key(""))
 
+    def answer(self, name: str, answer: Answer) -> Change:
+        """A request was answered."""
+        receipt = answer.receipt
+        document: dict[str, Json] = {
+            "digest": answer.digest,
+            "at": answer.at,
+            "job_id": receipt.job_id,
+            "duplicate": receipt.duplicate,
+            "status": receipt.status,
+        }
+        return Put(_ANSWERS, name, document)
+
+    def forgotten_answers(self, names: Sequence[str]) -> list[Change]:
+        """Requests are remembered no more."""
+        return [Delete(_ANSWERS, name) for name in names]
+
     def _wall(self, due: float) -> float:
         return self._clock() + due - trio.current_time()
 
@@ -149,6 +178,11 @@ class QueueStore:
         ]
         return sorted(found, key=lambda each: each[2].done_at)
 
+    async def answers(self) -> list[tuple[str, Answer]]:
+        """Every answer, by the name of its request, in the order in which they were given."""
+        found = [(name, _answer(cast("dict[str, Any]", document))) async for name, document in self._all(_ANSWERS)]
+        return sorted(found, key=lambda each: each[1].at)
+
     async def paused_queues(self) -> list[QueueName]:
         """The queues that hand out nothing."""
         return [_split(key)[0] async for key, _ in self._all(_PAUSED)]
@@ -159,6 +193,12 @@ class QueueStore:
             for each in page:
                 yield each
             after = page[-1][0]
+
+
+def _answer(document: dict[str, Any]) -> Answer:
+    status = JobStatus(document["status"])
+    receipt = Receipt(job_id=document["job_id"], duplicate=document["duplicate"], status=status)
+    return Answer(document["digest"], receipt, document["at"])
 
 
 def _split(key: str) -> tuple[QueueName, str]:

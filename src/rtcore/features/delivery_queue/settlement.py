@@ -8,7 +8,7 @@ meanwhile happens then.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from rtcore.features.delivery_queue.job import JobStatus
@@ -32,8 +32,11 @@ async def acknowledge(jobs: Sequence[HeldJob], fields: Sequence[str] = ()) -> No
     """
     for index, held in enumerate(jobs):
         held.check(fields[index] if fields else "job_id")
-    with _settling(jobs):
-        await jobs[0].book.store.write([change for held in jobs for change in held.book.done_changes(held)])
+    books = list(dict.fromkeys(held.book for held in jobs))
+    with _settling(jobs), ExitStack() as stack:
+        changes = [change for book in books for change in stack.enter_context(book.backlog.writing())]
+        changes += [change for held in jobs for change in held.book.done_changes(held)]
+        await books[0].store.write(changes)
     counts: dict[object, int] = {}
     for held in jobs:
         held.book.finish(held)
@@ -56,8 +59,8 @@ async def give_up(
     held.check(field)
     book = held.book
     failure = book.judge(held, after=after, reason=reason, final=final)
-    with _settling([held]):
-        await book.store.write([*book.take_unwritten(), failure.change])
+    with _settling([held]), book.backlog.writing() as changes:
+        await book.store.write([*changes, failure.change])
     book.fail(held, failure)
     return JobStatus.WAITING if failure.due is not None else JobStatus.DEAD
 

@@ -13,13 +13,12 @@ from rtcore.features.delivery_queue.commands import receipt_document, workspace_
 from rtcore.features.delivery_queue.delivery_queues import DeliveryQueues
 from rtcore.features.delivery_queue.job import JobStatus, Priority
 from rtcore.features.delivery_queue.job_fields import (
-    ATTEMPTS,
-    DELAY_SECONDS,
-    KEY_LENGTH,
     NAME_PATTERN,
     JobFields,
     check_queue,
 )
+from rtcore.features.delivery_queue.put_requests import PutRequest
+from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.features.delivery_queue.statistics import QueueStatistics
 from rtcore.protocol.json_codec import json_loads
 from rtcore.protocol.wire_fields import read_object
@@ -27,6 +26,7 @@ from rtcore.server.http_bodies import read_body, read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
 from rtcore.server.http_guard import Audience, RouteRule, require_role
+from rtcore.server.http_publish import read_idempotency_key
 from rtcore.server.openapi_schemas import reference
 from rtcore.server.openapi_writer import Document, OperationWriter, path_parameter
 from rtcore.server.rest.rest_module import RestModule
@@ -64,10 +64,17 @@ def rest_module(queues: DeliveryQueues) -> RestModule:
         read_parameters(request, ())
         require_role(identity, settings.producer_roles)
         named = check_queue(request.path_params["name"], workspace_of(identity))
-        body = json_loads(await read_body(request, context.limits), context.limits.json_depth)
-        job = read_object(body, JobFields).new_job(settings, "")
-        (receipt,) = await queues.find_or_make(named).intake.put([job])
-        return JSONResponse({"queue": named.name, **receipt_document(receipt)})
+        key = read_idempotency_key(context, request, identity)
+        body = await read_body(request, context.limits)
+        job = read_object(json_loads(body, context.limits.json_depth), JobFields).new_job(settings, "")
+        if key is None:
+            (receipt,), before = await queues.find_or_make(named).intake.put([job]), False
+        else:
+            content = request.url.path.encode() + b"\0" + body
+            asked = PutRequest.of(named.workspace, key.owner, key.key, content)
+            receipt, before = await queues.put_once(named, job, asked)
+        headers = {"idempotent-replayed": "true"} if before else {}
+        return JSONResponse({"queue": named.name, **receipt_document(receipt)}, headers=headers)
 
     return RestModule(
         rules=(
@@ -76,7 +83,7 @@ def rest_module(queues: DeliveryQueues) -> RestModule:
             RouteRule("POST", "/api/v1/queues/{name}/jobs", Audience.ADMITTED, put),
         ),
         paths=_paths,
-        schemas=_schemas,
+        schemas=lambda limits: _schemas(settings),
     )
 
 
@@ -100,29 +107,31 @@ def _paths(writer: OperationWriter, limits: Limits) -> Document:
                 "putJob",
                 "NewJob",
                 "JobReceipt",
-                (503,),
+                (409, 503),
+                keyed=True,
             ),
         },
     }
 
 
-def _schemas(limits: Limits) -> Document:
+def _schemas(settings: QueueSettings) -> Document:
     text: Document = {"type": "string"}
+    delay: Document = {"type": ["number", "null"], "minimum": 0, "maximum": settings.delay_seconds}
     figures: Document = {
         each.name: {"type": "number" if each.name in _FRACTIONS else "integer", "minimum": 0}
         for each in attrs.fields(QueueStatistics)
     }
     new_job: Document = {
-        "data": {"description": "What is to be done: any JSON."},
+        "data": {"description": "What is to be done: any JSON, null too."},
         "priority": {"enum": [*(each.value for each in Priority), None]},
         "key": {
             "type": ["string", "null"],
             "minLength": 1,
-            "maxLength": KEY_LENGTH,
-            "description": "Putting a job again with the same key does nothing.",
+            "maxLength": settings.key_characters,
+            "description": "Putting a job again with the same key does nothing, whatever its data.",
         },
-        "delay": {"type": ["number", "null"], "minimum": 0, "maximum": DELAY_SECONDS, "description": "Seconds."},
-        "max_attempts": {"type": ["integer", "null"], "minimum": 1, "maximum": ATTEMPTS},
+        "delay": {**delay, "description": "Seconds."},
+        "max_attempts": {"type": ["integer", "null"], "minimum": 1, "maximum": settings.job_attempts},
     }
     receipt: Document = {
         "queue": text,
@@ -131,7 +140,7 @@ def _schemas(limits: Limits) -> Document:
         "status": {"enum": [each.value for each in JobStatus]},
     }
     return {
-        "NewJob": {"type": "object", "properties": new_job, "additionalProperties": False},
+        "NewJob": {**_object(new_job), "required": ["data"]},
         "JobReceipt": _object(receipt),
         "Queue": _object(figures | {"queue": text, "paused": {"type": "boolean"}}),
         "QueueList": _object({"queues": {"type": "array", "items": reference("Queue")}}),
