@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.values.channels import check_channel_name, own_channel
+from rtcore.values.shown import show
 
 __all__ = ["workspace_channel"]
 
@@ -26,5 +27,5 @@ def workspace_channel(namespace: str, workspace: str | None, *more: str) -> str:
     try:
         return check_channel_name(":".join((own_channel(namespace, workspace), *more)))
     except ValueError as error:
-        problem = f"no channel of {namespace} can be named after this workspace: {error}"
+        problem = f"no channel of {namespace} can be named after the workspace {show(workspace)}: {error}"
         raise RequestError(ErrorCode.DENIED, problem) from error
