@@ -365,7 +365,7 @@ BAD: list[tuple[str, Any, str, str]] = [
 
 
 async def test_bad_input_is_refused_with_its_field_and_limit(autojump_clock: Any) -> None:
-    async with open_house(limits=Limits(message_burst=100)) as house:
+    async with open_house() as house:
         client = await house.connect("bot", "publisher", "approver")
         for command, data, code, message in BAD:
             reply = await client.request(command, data)

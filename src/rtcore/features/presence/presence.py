@@ -114,8 +114,14 @@ class Presence(Feature):
             workspace: Whose members.
             after: The user that the page before ended with; None: from the beginning.
             limit: Most users; None: `list_users`.
+
+        Raises:
+            ValueError: If the limit is not at least 1.
         """
-        return self._board.page(workspace, after, limit or self.settings.list_users)
+        most = self.settings.list_users if limit is None else limit
+        if type(most) is not int or most < 1:
+            raise ValueError(f"limit: expected a whole number of at least 1, got {show(most)}")
+        return self._board.page(workspace, after, most)
 
     def position(self, workspace: str = DEFAULT_WORKSPACE) -> Position | None:
         """The position of a workspace's channel that `page` is of; None while nobody was or subscribed there."""
@@ -309,6 +315,8 @@ class PresentUser:
 
 
 def _checked(user: str) -> str:
+    if not isinstance(user, str):
+        raise TypeError(f"user: expected text, got {show(user)}")
     if not is_wire_text(user, USER_LENGTH):
         raise ValueError(f"user: expected 1 to {USER_LENGTH} characters, got {len(user)}")
     return user

@@ -19,9 +19,12 @@ def workspace_channel(namespace: str, workspace: str | None, *more: str) -> str:
         more: What follows, as it is.
 
     Raises:
+        TypeError: If code gives something else.
         RequestError: If there is no workspace, or the channel's name would be too long: its members could not be told
             anything.
     """
+    if not isinstance(workspace, str | None):
+        raise TypeError(f"workspace: expected text, got {show(workspace)}")
     if not workspace:
         raise RequestError(ErrorCode.DENIED, f"{namespace} needs a workspace, and the token names none")
     try:
