@@ -20,6 +20,7 @@ from attrs import frozen
 from rtcore.values.shown import Kinds, show
 
 __all__ = [
+    "LONGEST_SECONDS",
     "Rule",
     "bound_of",
     "each",
@@ -34,6 +35,9 @@ __all__ = [
     "text",
     "whole",
 ]
+
+LONGEST_SECONDS: Final = 100 * 365 * 86_400
+"""Longest time that settings may give something whose end is told as a date: RFC 3339 has no year after 9999."""
 
 _KINDS: Final[Kinds] = (
     (type(None), "nothing"),
@@ -74,15 +78,16 @@ def whole(least: int, most: int | None = None) -> Rule:
     return Rule(f"a whole number {f'of at least {least}' if most is None else f'from {least} to {most}'}", passes)
 
 
-def number(least: float = 0, *, over: bool = False) -> Rule:
-    """A finite number of at least `least`, or over it."""
+def number(least: float = 0, *, over: bool = False, most: float = math.inf) -> Rule:
+    """A finite number of at least `least`, or over it; and up to `most`."""
 
     def passes(value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return False
-        return value > least if over else value >= least
+        return (value > least if over else value >= least) and value <= most
 
-    return Rule(f"a number over {least:g}" if over else f"a number of at least {least:g}", passes)
+    end = "" if most == math.inf else f", up to {most:.15g}"
+    return Rule(f"a number {'over' if over else 'of at least'} {least:g}{end}", passes)
 
 
 def text(expectation: str = "text that is not empty", passes: Callable[[str], bool] = bool) -> Rule:

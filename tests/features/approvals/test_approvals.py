@@ -223,7 +223,11 @@ async def test_durable_request_is_taken_back_by_hand(autojump_clock: Any, open_d
         ({"key": "nothing"}, ErrorCode.NOT_FOUND, "approval_id: there is no such approval"),
         ({}, ErrorCode.MALFORMED, "approval_id: give either it or a key"),
         ({"approval_id": "a", "key": "k"}, ErrorCode.MALFORMED, "approval_id: give either it or a key"),
-        ({"approval_id": "a", "reason": ""}, ErrorCode.MALFORMED, "reason: expected 1 to 1000 characters, got 0"),
+        (
+            {"approval_id": "a", "reason": ""},
+            ErrorCode.MALFORMED,
+            "reason: expected 1 to reason_length=1000 characters, got 0",
+        ),
     ],
 )
 async def test_what_cannot_be_withdrawn_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,8 +35,8 @@ def make(title: Any = "Deploy?", *, limits: Limits = LIMITS, settings: Any = Non
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        ({"title": ""}, ErrorCode.MALFORMED, "title: expected 1 to 200 characters, got 0"),
-        ({"title": "x" * 201}, ErrorCode.TOO_LARGE, "title: expected 1 to 200 characters, got 201"),
+        ({"title": ""}, ErrorCode.MALFORMED, "title: expected 1 to title_length=200 characters, got 0"),
+        ({"title": "x" * 201}, ErrorCode.TOO_LARGE, "title: expected 1 to title_length=200 characters, got 201"),
         ({"title": 5}, ErrorCode.MALFORMED, "title: expected text, got 5"),
         ({"details": "x" * 49}, ErrorCode.TOO_LARGE, "details: 51 bytes of JSON exceed approval_bytes=50"),
         ({"workspace": ""}, ErrorCode.MALFORMED, "workspace: an empty name has no channel"),
@@ -49,10 +50,10 @@ def make(title: Any = "Deploy?", *, limits: Limits = LIMITS, settings: Any = Non
             ErrorCode.MALFORMED,
             "workspace: a name with a lone surrogate has no channel: UTF-8 cannot carry it",
         ),
-        ({"quorum": 0}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to 20, got 0"),
-        ({"quorum": 21}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to 20, got 21"),
-        ({"quorum": True}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to 20, got true"),
-        ({"rejections": 1.0}, ErrorCode.MALFORMED, "rejections: expected a whole number from 1 to 20, got 1.0"),
+        ({"quorum": 0}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to votes=20, got 0"),
+        ({"quorum": 21}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to votes=20, got 21"),
+        ({"quorum": True}, ErrorCode.MALFORMED, "quorum: expected a whole number from 1 to votes=20, got true"),
+        ({"rejections": 1.0}, ErrorCode.MALFORMED, "rejections: expected a whole number from 1 to votes=20, got 1.0"),
         ({"key": ""}, ErrorCode.MALFORMED, "key: expected 1 to 255 characters, got 0"),
         ({"key": "k" * 256}, ErrorCode.TOO_LARGE, "key: expected 1 to 255 characters, got 256"),
         (
@@ -70,7 +71,7 @@ def make(title: Any = "Deploy?", *, limits: Limits = LIMITS, settings: Any = Non
         (
             {"approvers": Approvers(roles=map(str, range(101)))},
             ErrorCode.TOO_LARGE,
-            "approvers.roles: expected at most 100, got 101",
+            "approvers.roles: expected at most approvers=100, got 101",
         ),
         (
             {"approvers": Approvers(users={"a", "b"}), "quorum": 3},
@@ -115,7 +116,7 @@ def test_question_at_its_bounds_is_taken() -> None:
 def test_what_could_not_be_told_is_not_taken() -> None:
     """The event of the decision has all votes, and a message has its limit."""
     with pytest.raises(
-        RequestError, match=r"an approval of up to \d+ bytes with its votes exceeds message_bytes=10000"
+        RequestError, match=r"with 2 votes .* reason_length=1000, exceeds message_bytes=10000"
     ):
         make(limits=Limits(message_bytes=10_000), quorum=2)
     assert make(limits=Limits(message_bytes=10_000)).quorum == 1
@@ -149,8 +150,54 @@ def test_time_is_the_default_of_the_settings() -> None:
 
 
 def test_reason_has_a_length() -> None:
-    check_reason(None)
-    check_reason("x" * 1000)
+    settings = ApprovalSettings()
+    check_reason(None, settings)
+    check_reason("x" * 1000, settings)
     for reason in ("", "x" * 1001):
-        with pytest.raises(RequestError, match=f"reason: expected 1 to 1000 characters, got {len(reason)}"):
-            check_reason(reason)
+        with pytest.raises(RequestError) as refused:
+            check_reason(reason, settings)
+        assert refused.value.message == f"reason: expected 1 to reason_length=1000 characters, got {len(reason)}"
+
+
+async def test_code_is_told_what_was_wanted_instead(autojump_clock: Any, open_desk: Any) -> None:
+    """And not by what breaks further down: a list of names does not say whether they are roles or users."""
+    async with open_desk() as desk:
+        approvals = desk.hub.approvals
+        with pytest.raises(TypeError) as wrong:
+            await approvals.request("x", approvers=["zoe"])
+        assert str(wrong.value) == "approvers: expected Approvers(roles=..., users=...), got an array"
+        with pytest.raises(TypeError) as wrong:
+            Approvers(users=5)  # type: ignore[arg-type]  # what is tested
+        assert str(wrong.value) == "roles and users: expected names, such as a set of them, got 5"
+        for call, argument in (
+            (partial(approvals.open, "x", identity="zoe"), "identity"),
+            (partial(approvals.decide, "x", identity="zoe", decision="approve"), "identity"),
+            (partial(approvals.withdraw, "x", by="zoe"), "by"),
+        ):
+            with pytest.raises(TypeError) as wrong:
+                await call()
+            assert str(wrong.value) == f'{argument}: expected Identity(user=..., workspace=...), got "zoe"'
+        for name, value, expected in (
+            ("workspace", 5, "text, got 5"),
+            ("durable", "yes", 'true or false, got "yes"'),
+            ("own_decision", 1, "true or false, got 1"),
+            ("asked_by", 0, "text, got 0"),
+        ):
+            with pytest.raises(RequestError) as refused:
+                await approvals.request("x", **({"key": "k"} | {name: value}))
+            assert (refused.value.field, refused.value.message) == (name, f"{name}: expected {expected}")
+
+
+async def test_bounds_are_settings(autojump_clock: Any, open_desk: Any) -> None:
+    settings = ApprovalSettings(title_length=300, reason_length=5, votes=30, approvers=2)
+    async with open_desk(settings) as desk:
+        name = await desk.ask("x" * 300, quorum=30)
+        for arguments, message in (
+            ({"quorum": 31}, "quorum: expected a whole number from 1 to votes=30, got 31"),
+            ({"approvers": Approvers(users={"a", "b", "c"})}, "approvers.users: expected at most approvers=2, got 3"),
+        ):
+            with pytest.raises(RequestError) as refused:
+                await desk.hub.approvals.request("x", **arguments)
+            assert refused.value.message == message
+        with pytest.raises(RequestError, match="expected 1 to reason_length=5 characters, got 6"):
+            await desk.hub.approvals.withdraw(name, reason="123456")

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from rtcore.errors import RequestError
+from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.values.limits import Limits
 
@@ -49,8 +49,14 @@ async def test_page_ends_where_a_reply_is_full(autojump_clock: Any, open_desk: A
             {"status": "shut"},
             'status: expected one of open, ended, approved, rejected, expired, withdrawn, got "shut"',
         ),
-        ({"limit": 0}, "limit: expected a whole number from 1 to 100, got 0"),
-        ({"limit": 101}, "limit: expected a whole number from 1 to 100, got 101"),
+        ({"limit": 0}, "limit: expected a whole number from 1 to page_approvals=100, got 0"),
+        ({"limit": 101}, "limit: expected a whole number from 1 to page_approvals=100, got 101"),
+        (
+            {"status": ["open"]},
+            "status: expected one of open, ended, approved, rejected, expired, withdrawn, got an array",
+        ),
+        ({"after": 5}, "after: expected the id of an approval, got 5"),
+        ({"after": ""}, 'after: expected the id of an approval, got ""'),
     ],
 )
 async def test_page_that_cannot_be_is_refused(
@@ -86,3 +92,39 @@ async def test_audit_trail_is_kept_within_bounds(autojump_clock: Any, open_desk:
         assert {s.approval_id for s in await desk.hub.approvals.audit()} == {last}
         assert len(await desk.hub.store.read("approvals")) == 1
         assert len(await desk.hub.approvals.audit(after=last)) == 0
+
+
+async def test_approval_that_was_forgotten_is_a_place_yet_and_the_last_one_ends_the_list(
+    autojump_clock: Any, open_desk: Any, person: Any
+) -> None:
+    """Who pages must come to an end, and not begin again, whatever goes meanwhile."""
+    async with open_desk(ApprovalSettings(kept_approvals=1)) as desk:
+        names = []
+        for number in range(3):
+            names.append(await desk.ask(str(number)))
+            await trio.sleep(1)
+        for name in names[:2]:
+            await desk.hub.approvals.withdraw(name)
+        page, audit = desk.hub.approvals.page, desk.hub.approvals.audit
+        assert [each.approval_id for each in (await page(after=names[0])).approvals] == [names[2]]
+        assert (await page(after=names[2])).approvals == ()
+        assert [each.approval_id for each in (await page(status="ended", after=names[2])).approvals] == [names[1]]
+        assert {step.approval_id for step in await audit(after=names[0])} == set(names[1:])
+        for call in (page, audit):
+            with pytest.raises(RequestError) as refused:
+                await call(after=f"{int(names[2][:11], 16) + 60_000:011x}-0123456789abcdef")
+            assert refused.value.code is ErrorCode.NOT_FOUND
+            with pytest.raises(RequestError):
+                await call(after="zzz")
+
+
+async def test_page_is_as_long_as_the_settings_say(autojump_clock: Any, open_desk: Any) -> None:
+    async with open_desk(ApprovalSettings(page_approvals=2)) as desk:
+        for number in range(2):
+            await desk.ask(str(number))
+        desk.nursery.start_soon(desk.wait, "2", {})
+        await trio.testing.wait_all_tasks_blocked()
+        page = await desk.hub.approvals.page()
+        assert (len(page.approvals), page.more) == (2, True)
+        with pytest.raises(RequestError, match="from 1 to page_approvals=2, got 3"):
+            await desk.hub.approvals.page(limit=3)

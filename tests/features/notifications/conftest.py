@@ -69,3 +69,10 @@ async def take(events: rtcore.Subscription, count: int) -> AsyncGenerator[rtcore
     """The next events, so many."""
     for _ in range(count):
         yield await events.__anext__()
+
+
+async def refusal(client: TestClient, type: str, data: object) -> tuple[str, str]:
+    """Code and message of the error that a command is answered with."""
+    error = await client.request(type, data)
+    assert error["type"] == "error", error
+    return error["data"]["code"], error["data"]["message"]

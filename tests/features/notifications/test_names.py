@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.features.notifications.conftest import OpenTeam
-from tests.features.notifications.test_notification_commands import refusal
+from tests.features.notifications.conftest import OpenTeam, refusal
 
 
 async def test_what_a_user_without_channel_does_is_not_told_to_another(

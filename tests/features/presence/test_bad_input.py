@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import trio
 
+from rtcore.values.shown import show
+
 NAME = "data.conversation: expected 1 to 128 letters, digits, '_', '.', ':', '~' or '-', got "
 STATUS = "data.status: expected one of online, away, offline, got "
 ACTIVITY = 'data.activity: expected one of viewing, editing, commenting, none, got ""'
@@ -71,8 +73,8 @@ async def test_client_is_told_what_is_wrong_and_nothing_has_changed(autojump_clo
             "ann",
             "ä" * 250,
             "access.denied",
-            "no channel of {feature} can be named after this workspace: channel name of {length} characters exceeds "
-            "the limit of 255",
+            "no channel of {feature} can be named after the workspace {workspace}: channel name of {length} "
+            "characters exceeds the limit of 255",
         ),
     ],
 )
@@ -83,7 +85,9 @@ async def test_who_has_no_workspace_that_channels_are_named_after_is_told_so(
         client = await there.member(user, workspace)
         told = (await client.request(type, {"conversation": "c"} if type == "typing.start" else {}))["data"]
         feature = type.partition(".")[0]
-        assert (told["code"], told["message"]) == (code, message.format(feature=feature, length=len(feature) + 1501))
+        assert (told["code"], told["message"]) == (code, message.format(
+            feature=feature, length=len(feature) + 1501, workspace=show(workspace)
+        ))
 
 
 async def test_nobody_passes_for_a_guest_nor_a_guest_for_another_kind(

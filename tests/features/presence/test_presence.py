@@ -11,6 +11,7 @@ from rtcore.errors import RequestError
 from rtcore.features.presence.appearance import Appearance
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
+from rtcore.values.shown import show
 
 PATIENT = Limits(ping_seconds=0, idle_seconds=0)
 """For clients that say nothing for minutes."""
@@ -292,18 +293,20 @@ async def test_presence_goes_on_quietly_when_the_hub_has_closed(autojump_clock: 
         ({"user": "x" * 256}, ValueError, "user: expected 1 to 255 characters, got 256"),
         ({"user": "\udc00"}, ValueError, "user: expected 1 to 255 characters, got 1"),
         ({"user": "a", "status": "x"}, ValueError, 'status: expected one of "online", "away", "offline", got "x"'),
+        ({"user": 5}, TypeError, "user: expected text, got 5"),
+        ({"user": "a", "workspace": 5}, TypeError, "workspace: expected text, got 5"),
         ({"user": "a", "workspace": ""}, RequestError, "presence needs a workspace, and the token names none"),
         (
             {"user": "a", "workspace": "\udc00"},
             RequestError,
-            "no channel of presence can be named after this workspace: a name with a lone surrogate has no channel: "
-            "UTF-8 cannot carry it",
+            "no channel of presence can be named after the workspace {workspace}: a name with a lone surrogate has no "
+            "channel: UTF-8 cannot carry it",
         ),
         (
             {"user": "a", "workspace": "ä" * 42},
             RequestError,
-            "no channel of presence can be named after this workspace: channel name of 261 characters exceeds the "
-            "limit of 255",
+            "no channel of presence can be named after the workspace {workspace}: channel name of 261 characters "
+            "exceeds the limit of 255",
         ),
     ],
 )
@@ -313,8 +316,10 @@ async def test_application_is_told_what_is_wrong(
     async with open_workspaces() as there:
         with pytest.raises(error) as refused:
             there.hub.presence.set(**arguments)
-        assert str(refused.value) == message
+        assert str(refused.value) == message.format(workspace=show(arguments.get("workspace")))
         with pytest.raises(error):
             async with there.hub.presence.present(**arguments):
                 pass
+        with pytest.raises(ValueError, match="limit: expected a whole number of at least 1, got 0"):
+            there.hub.presence.page(limit=0)
         assert there.hub.presence.statistics().users == 0

@@ -169,6 +169,26 @@ async def test_who_began_and_stopped_within_a_step_is_no_news(autojump_clock: An
         await listener.receive_nothing(5)
 
 
+async def test_who_hides_is_not_seen_typing(autojump_clock: Any, open_workspaces: Any) -> None:
+    """To others she is as one who is not there; and whoever is not there does not type."""
+    async with open_workspaces() as there:
+        ann, bob = await there.member("ann"), await there.member("bob")
+        await bob.request("subscribe", {"channels": ["typing:w1:c1"]})
+        await ann.request("presence.join")
+        await ann.request("typing.start", {"conversation": "c1"})
+        assert (await bob.expect("presence:typing"))["data"]["users"] == ["ann"]
+        await ann.request("presence.update", {"status": "offline"})
+        assert (await bob.expect("presence:typing"))["data"]["users"] == [], "at once, not after its seconds"
+        reply = await ann.request("typing.start", {"conversation": "c1"})
+        assert (reply["type"], reply["data"]["total"]) == ("typing.started", 0)
+        there.hub.typing.start("c1", "ann", workspace="w1")
+        await bob.receive_nothing(1)
+        there.hub.presence.set("ann", workspace="w2", status="offline")
+        await ann.request("presence.update", {"status": "away"})
+        await ann.request("typing.start", {"conversation": "c1"})
+        assert (await bob.expect("presence:typing"))["data"]["users"] == ["ann"]
+
+
 async def test_guest_types_under_the_name_he_is_present_with(autojump_clock: Any, open_workspaces: Any) -> None:
     async with open_workspaces(tokens=False) as there:
         ann = await there.server.connect()

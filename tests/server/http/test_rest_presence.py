@@ -11,6 +11,7 @@ from rtcore.values.identity import Identity
 
 IDENTITIES = {
     "ann": Identity(user="ann", workspace="w1"),
+    "bob": Identity(user="bob", workspace="w1"),
     "eve": Identity(user="eve", workspace="w2"),
     "root": Identity(user="root", workspace="w9", roles={"admin"}),
     "alone": Identity(user="alone"),
@@ -55,6 +56,30 @@ async def test_one_user_is_told_as_he_is_now(open_api: Any) -> None:
         api.hub.presence.set("b ob", workspace="w1", status="away")
         status, seen = await get(api, USER)
         assert (status, seen["status"], seen["connections"]) == (200, "away", 1)
+
+
+async def test_who_hides_is_to_others_as_one_who_is_not_there(open_api: Any, autojump_clock: Any) -> None:
+    """Or to hide would say that one is there, and through how many connections."""
+    async with open_api(identities=IDENTITIES) as api:
+        path = "/realtime/presence/user/ann/workspace/w1"
+        absent = [await get(api, path, "bob"), await get(api, "/realtime/stats", "bob")]
+        for source in ("phone", "desk"):
+            api.hub.presence.set("ann", workspace="w1", status="offline", page="/secret", source=source)
+        await trio.sleep(0.3)
+        status, seen = await get(api, path, "bob")
+        assert (status, seen) == absent[0]
+        assert (await get(api, "/realtime/stats", "bob"))[1]["presence"] == absent[1][1]["presence"]
+        assert (await get(api, WORKSPACE, "bob"))[1]["position"] is None, "nothing was told either"
+        assert (await get(api, "/realtime/stats/workspace/w1", "bob"))[1]["present"] == 0
+        assert (await get(api, path, "ann"))[1]["connections"] == 2, "she herself may know"
+
+
+async def test_nobody_is_taken_for_a_guest_of_his_name(open_api: Any) -> None:
+    """A guest's name is of his own choice, so a token of that name is not proof of being him."""
+    identities = {"ann": Identity(user="guest:eve", workspace="w1")}
+    async with open_api(identities=identities) as api:
+        api.hub.presence.set("guest:eve", workspace="w1", status="offline")
+        assert (await get(api, "/realtime/presence/user/guest:eve/workspace/w1"))[1]["connections"] == 0
 
 
 async def test_names_in_addresses_are_the_names_themselves(open_api: Any) -> None:

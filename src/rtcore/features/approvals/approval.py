@@ -15,6 +15,7 @@ from typing import NoReturn
 from attrs import field, frozen
 
 from rtcore.values.events import Json
+from rtcore.values.shown import show
 
 __all__ = ["Approval", "Approvers", "AuditStep", "Choice", "Decision", "Ending", "Outcome", "Question", "Vote"]
 
@@ -38,6 +39,8 @@ class Outcome(StrEnum):
 
 
 def _names(names: Iterable[str]) -> frozenset[str]:
+    if not isinstance(names, Iterable):
+        raise TypeError(f"roles and users: expected names, such as a set of them, got {show(names)}")
     return frozenset((names,) if isinstance(names, str) else names)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NoReturn
 
@@ -21,10 +22,10 @@ from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 from rtcore.values.shown import show
 
-__all__ = ["PAGE_APPROVALS", "STATUSES", "ApprovalPage", "ApprovalPages", "page_to_wire"]
+__all__ = ["STATUSES", "ApprovalPage", "ApprovalPages", "page_to_wire"]
 
-PAGE_APPROVALS: Final = 100
-"""Most approvals of one page; it also ends where `Limits.replay_bytes` are full."""
+_IDENTIFIER: Final = re.compile(r"([0-9a-f]{11,12})-[0-9a-f]{16}")
+"""As `approval_register` makes them: milliseconds, and chance."""
 
 STATUSES: Final[Mapping[str, frozenset[Outcome]]] = MappingProxyType(
     {
@@ -46,13 +47,23 @@ class ApprovalPage:
 
 
 class ApprovalPages:
-    """Reads what a register holds."""
+    """
+    Reads what a register holds.
 
-    def __init__(self, register: ApprovalRegister, limits: Limits) -> None:
+    Args:
+        register: What is read.
+        limits: A page also ends where `replay_bytes` are full.
+        most: Most approvals of a page.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, register: ApprovalRegister, limits: Limits, most: int, clock: Callable[[], float]) -> None:
         self._register = register
         self._limits = limits
+        self._most = most
+        self._clock = clock
 
-    async def page(self, workspace: str, *, status: str, after: str | None, limit: int) -> ApprovalPage:
+    async def page(self, workspace: str, *, status: str, after: str | None, limit: int | None) -> ApprovalPage:
         """
         Approvals of a workspace.
 
@@ -62,14 +73,16 @@ class ApprovalPages:
             workspace: Which.
             status: `open`: what waits longest first. `approved`, `rejected`, `expired`, `withdrawn`, or `ended` for all
                 of these: what was asked last first.
-            after: Only what comes behind this one, in that order.
-            limit: Most of them, 1 to 100; fewer, where `Limits.replay_bytes` are full.
+            after: Only what comes behind this one, in that order, be it kept yet or not.
+            limit: Most of them, 1 to `page_approvals`, which None is; fewer, where `Limits.replay_bytes` are full.
 
         Raises:
-            RequestError: An argument is not acceptable; `server.unavailable` if the store cannot be read.
+            RequestError: An argument is not acceptable; `request.not_found` if no approval so far can have been called
+                `after`; `server.unavailable` if the store cannot be read.
         """
-        if status not in STATUSES:
+        if not isinstance(status, str) or status not in STATUSES:
             _refuse("status", f"expected one of {', '.join(STATUSES)}, got {show(status)}")
+        self._check_place(workspace, after)
         book = self._register.book
         if status == "open":
             names = [each.approval.approval_id for each in book.open_in(workspace)]
@@ -77,7 +90,9 @@ class ApprovalPages:
         names = book.ended_in(workspace, STATUSES[status])
         return await self._read(workspace, [name for name in names if after is None or name < after], limit)
 
-    async def audit(self, workspace: str, *, approval_id: str | None, after: str | None, limit: int) -> list[AuditStep]:
+    async def audit(
+        self, workspace: str, *, approval_id: str | None, after: str | None, limit: int | None
+    ) -> list[AuditStep]:
         """
         Who asked, voted, decided and withdrew what, when and why.
 
@@ -87,7 +102,7 @@ class ApprovalPages:
             workspace: Whose trail.
             approval_id: Only of this one; None: of all that are open or kept, in the order of their asking.
             after: Only of those that were asked after this one.
-            limit: Most approvals, 1 to 100; fewer, where `Limits.replay_bytes` are full.
+            limit: Most approvals, 1 to `page_approvals`, which None is; fewer, where `Limits.replay_bytes` are full.
 
         Raises:
             RequestError: `request.not_found`; `server.unavailable` if the store cannot be read.
@@ -95,6 +110,7 @@ class ApprovalPages:
         if approval_id is not None:
             await trio.lowlevel.checkpoint()
             return list((await self._register.get(workspace, approval_id)).audit())
+        self._check_place(workspace, after)
         names = [name for name in self._register.book.all_in(workspace) if after is None or name > after]
         page = await self._read(workspace, names, limit)
         return [step for approval in page.approvals for step in approval.audit()]
@@ -110,7 +126,7 @@ class ApprovalPages:
         open = self._register.book.open_in(names[0]) if len(names) == 1 else []
         shown: list[bytes] = []
         room = self._limits.replay_bytes
-        for each in open[:PAGE_APPROVALS]:
+        for each in open[: self._most]:
             text = text_for(each.text(), can_decide=can_decide(each.approval, identity))
             room -= len(text)
             if room < 0 and shown:
@@ -119,9 +135,23 @@ class ApprovalPages:
         around = json_dumps({"more": len(shown) < len(open), "open": len(open)})
         return b'{"approvals":[' + b",".join(shown) + b"]," + around[1:]
 
-    async def _read(self, workspace: str, names: list[str], limit: int) -> ApprovalPage:
-        if type(limit) is not int or not 1 <= limit <= PAGE_APPROVALS:
-            _refuse("limit", f"expected a whole number from 1 to {PAGE_APPROVALS}, got {show(limit)}")
+    def _check_place(self, workspace: str, after: str | None) -> None:
+        """Compared as text, whatever is no identifier would stand anywhere: before all of them, or behind."""
+        if after is None:
+            return
+        form = _IDENTIFIER.fullmatch(after) if isinstance(after, str) else None
+        if form is None:
+            _refuse("after", f"expected the id of an approval, got {show(after)}")
+        # The clock may have been set back since the newest was asked.
+        if int(form[1], 16) > self._clock() * 1000 and after not in self._register.book.all_in(workspace):
+            problem = f"after: no approval so far has the id {show(after)}"
+            raise RequestError(ErrorCode.NOT_FOUND, problem, field="after")
+
+    async def _read(self, workspace: str, names: list[str], limit: int | None) -> ApprovalPage:
+        if limit is None:
+            limit = self._most
+        if type(limit) is not int or not 1 <= limit <= self._most:
+            _refuse("limit", f"expected a whole number from 1 to page_approvals={self._most}, got {show(limit)}")
         await trio.lowlevel.checkpoint()
         found: list[Approval] = []
         for name in names[:limit]:

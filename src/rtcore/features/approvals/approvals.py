@@ -18,10 +18,17 @@ import trio
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.approvals.approval import Approval, Approvers, AuditStep, Choice, Decision, Question
-from rtcore.features.approvals.approval_pages import PAGE_APPROVALS, ApprovalPage, ApprovalPages
+from rtcore.features.approvals.approval_pages import ApprovalPage, ApprovalPages
 from rtcore.features.approvals.approval_register import ApprovalRegister
 from rtcore.features.approvals.commands import approval_commands
-from rtcore.features.approvals.question import NAMESPACE, check_reason, lifetime, make_question, workspace_of
+from rtcore.features.approvals.question import (
+    NAMESPACE,
+    check_identity,
+    check_reason,
+    lifetime,
+    make_question,
+    workspace_of,
+)
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.approvals.statistics import ApprovalStatistics
 from rtcore.features.feature import Feature
@@ -55,7 +62,7 @@ class Approvals(Feature):
         self.settings = settings
         self._hub = hub
         self._register = ApprovalRegister(hub, store, settings)
-        self._pages = ApprovalPages(self._register, hub.limits)
+        self._pages = ApprovalPages(self._register, hub.limits, settings.page_approvals, hub.clock)
 
     @property
     def commands(self) -> Mapping[str, CommandRule[Any]]:
@@ -96,11 +103,11 @@ class Approvals(Feature):
         for the write no longer than `ApprovalSettings.store_seconds`.
 
         Args:
-            title: 1 to 200 characters.
+            title: 1 to `ApprovalSettings.title_length` characters.
             details: Whatever helps to decide, as JSON of at most `Limits.approval_bytes`; the whole workspace sees it.
             approvers: Who may decide; by default whoever has one of `ApprovalSettings.approver_roles`.
-            quorum: Approvals that it takes, 1 to 20.
-            rejections: Rejections that it takes, 1 to 20; with 1, one no decides.
+            quorum: Approvals that it takes, 1 to `ApprovalSettings.votes`.
+            rejections: Rejections that it takes, likewise; with 1, one no decides.
             expires_after: Seconds; by default `ApprovalSettings.expires_seconds`.
             workspace: Whose members are asked.
             key: 1 to 255 characters that name the question for good: asked again, by the same, it is the same approval,
@@ -113,6 +120,7 @@ class Approvals(Feature):
             The decision; also where time ran out (`expired`). It is no bool: see `Decision.approved`.
 
         Raises:
+            TypeError: `approvers` are no `Approvers`.
             RequestError: An argument is not acceptable; `limit.busy` if the workspace has as many open as it may;
                 `request.conflict` if the key stands for another question; `server.unavailable` if it cannot be written.
             HubClosed: The hub has ended.
@@ -185,7 +193,7 @@ class Approvals(Feature):
             workspace: In which workspace.
             asked_by: Whose key it is; None: the program's.
             by: Who takes it back; only who asked may. None: the program, which may always.
-            reason: Why, 1 to 1000 characters.
+            reason: Why, 1 to `ApprovalSettings.reason_length` characters.
 
         Returns:
             The approval, whether this or something else ended it.
@@ -193,7 +201,9 @@ class Approvals(Feature):
         Raises:
             RequestError: `request.not_found`, `access.denied`; `server.unavailable` if it cannot be written.
         """
-        check_reason(reason)
+        check_reason(reason, self.settings)
+        if by is not None:
+            check_identity("by", by)
         if (approval_id is None) == (key is None):
             raise RequestError(ErrorCode.MALFORMED, "approval_id: give either it or a key", field="approval_id")
         name = approval_id or self._register.book.named((workspace, asked_by, key or "")) or ""
@@ -216,7 +226,7 @@ class Approvals(Feature):
             approval_id: Which, of the identity's workspace.
             identity: Who votes.
             decision: `approve` or `reject`.
-            reason: Why, 1 to 1000 characters.
+            reason: Why, 1 to `ApprovalSettings.reason_length` characters.
 
         Returns:
             The approval with the vote, decided or not.
@@ -225,7 +235,7 @@ class Approvals(Feature):
             RequestError: `request.not_found`; `access.denied` if he may not; `request.conflict` if it has been decided,
                 or he has voted otherwise; `server.unavailable` if it cannot be written.
         """
-        check_reason(reason)
+        check_reason(reason, self.settings)
         if decision not in tuple(Choice):
             problem = f"decision: expected one of {', '.join(Choice)}, got {show(decision)}"
             raise RequestError(ErrorCode.MALFORMED, problem, field="decision")
@@ -239,7 +249,7 @@ class Approvals(Feature):
         *,
         status: str = "open",
         after: str | None = None,
-        limit: int = PAGE_APPROVALS,
+        limit: int | None = None,
     ) -> ApprovalPage:
         """Approvals of a workspace; see `ApprovalPages.page`."""
         return await self._pages.page(workspace, status=status, after=after, limit=limit)
@@ -250,7 +260,7 @@ class Approvals(Feature):
         *,
         approval_id: str | None = None,
         after: str | None = None,
-        limit: int = PAGE_APPROVALS,
+        limit: int | None = None,
     ) -> list[AuditStep]:
         """Who asked, voted, decided and withdrew what, when and why; see `ApprovalPages.audit`."""
         return await self._pages.audit(workspace, approval_id=approval_id, after=after, limit=limit)

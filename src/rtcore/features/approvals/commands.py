@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -11,21 +12,14 @@ from attrs import frozen
 from rtcore.errors import RequestError
 from rtcore.features.approvals.approval import Approval, Approvers, Choice
 from rtcore.features.approvals.approval_json import text_of
-from rtcore.features.approvals.approval_pages import PAGE_APPROVALS, STATUSES, page_to_wire
+from rtcore.features.approvals.approval_pages import STATUSES, page_to_wire
 from rtcore.features.approvals.approval_state import can_decide
-from rtcore.features.approvals.question import (
-    APPROVERS,
-    KEY_LENGTH,
-    NAME_LENGTH,
-    REASON_LENGTH,
-    TITLE_LENGTH,
-    VOTES,
-    workspace_of,
-)
+from rtcore.features.approvals.question import KEY_LENGTH, NAME_LENGTH, workspace_of
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
+from rtcore.protocol.command_fields import read_text
 from rtcore.protocol.json_codec import json_fragment
-from rtcore.protocol.wire_fields import any_json, flag, items, nested, number, one_of, text, whole_number, wire
+from rtcore.protocol.wire_fields import any_json, flag, items, nested, one_of, text, wire
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 
@@ -36,6 +30,8 @@ __all__ = ["IDENTIFIER_LENGTH", "DecideCommand", "approval_commands"]
 
 _T = TypeVar("_T")
 
+_SET: Final = sys.maxsize
+"""A bound that is one of the settings, and looked at where every way to ask ends: see `make_question`."""
 IDENTIFIER_LENGTH: Final = 64
 """Longest name of an approval that a client may send; ours are shorter."""
 
@@ -44,20 +40,20 @@ IDENTIFIER_LENGTH: Final = 64
 class ApproversField:
     """Who may decide."""
 
-    roles: tuple[str, ...] = wire(items(text(NAME_LENGTH), APPROVERS, least=0), default=())
-    users: tuple[str, ...] = wire(items(text(NAME_LENGTH), APPROVERS, least=0), default=())
+    roles: tuple[str, ...] = wire(items(text(NAME_LENGTH), _SET, least=0), default=())
+    users: tuple[str, ...] = wire(items(text(NAME_LENGTH), _SET, least=0), default=())
 
 
 @frozen(kw_only=True)
 class RequestCommand:
     """`approval.request`."""
 
-    title: str = wire(text(TITLE_LENGTH))
+    title: str = wire(read_text)
     details: Json = wire(any_json, default=None)
     approvers: ApproversField | None = wire(nested(ApproversField), default=None)
-    quorum: int = wire(whole_number(1, VOTES), default=1)
-    rejections: int = wire(whole_number(1, VOTES), default=1)
-    expires_after: float | None = wire(number(0), default=None)
+    quorum: int = wire(any_json, default=1)
+    rejections: int = wire(any_json, default=1)
+    expires_after: float | None = wire(any_json, default=None)
     key: str | None = wire(text(KEY_LENGTH), default=None)
     durable: bool = wire(flag, default=False)
 
@@ -68,7 +64,7 @@ class DecideCommand:
 
     approval_id: str = wire(text(IDENTIFIER_LENGTH))
     decision: str = wire(one_of(*Choice))
-    reason: str | None = wire(text(REASON_LENGTH), default=None)
+    reason: str | None = wire(read_text, default=None)
 
 
 @frozen(kw_only=True)
@@ -76,7 +72,7 @@ class WithdrawCommand:
     """`approval.withdraw`."""
 
     approval_id: str = wire(text(IDENTIFIER_LENGTH))
-    reason: str | None = wire(text(REASON_LENGTH), default=None)
+    reason: str | None = wire(read_text, default=None)
 
 
 @frozen(kw_only=True)
@@ -85,7 +81,7 @@ class ListCommand:
 
     status: str = wire(one_of(*STATUSES), default="open")
     after: str | None = wire(text(IDENTIFIER_LENGTH), default=None)
-    limit: int = wire(whole_number(1, PAGE_APPROVALS), default=PAGE_APPROVALS)
+    limit: int | None = wire(any_json, default=None)
 
 
 def approval_commands(approvals: Approvals) -> Mapping[str, CommandRule[Any]]:

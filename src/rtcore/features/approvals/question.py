@@ -17,14 +17,11 @@ from rtcore.values.limits import Limits
 from rtcore.values.shown import show
 
 __all__ = [
-    "APPROVERS",
     "KEY_LENGTH",
     "NAMESPACE",
     "NAME_LENGTH",
-    "REASON_LENGTH",
-    "TITLE_LENGTH",
-    "VOTES",
     "channel_of",
+    "check_identity",
     "check_reason",
     "check_workspace",
     "lifetime",
@@ -34,20 +31,14 @@ __all__ = [
 
 NAMESPACE: Final = "approvals"
 """Namespace of its channels: one for each workspace."""
-TITLE_LENGTH: Final = 200
-"""Longest title, in characters: a line on a page."""
-REASON_LENGTH: Final = 1000
-"""Longest reason, in characters."""
 KEY_LENGTH: Final = 255
-"""Longest key, in characters."""
+"""Longest key, in characters: as those of events, and over HTTP."""
 NAME_LENGTH: Final = 255
 """Longest role or user, in characters: as in tokens."""
-APPROVERS: Final = 100
-"""Most roles, and most users, that a request names."""
-VOTES: Final = 20
-"""Highest quorum: all votes go into the event of the decision."""
-_VOTE_BYTES: Final = (REASON_LENGTH + NAME_LENGTH) * 6 + 100
-"""Most bytes of a vote in JSON, where a control character takes six."""
+_CHARACTER_BYTES: Final = 6
+"""Most bytes of a character in JSON: a control character is escaped."""
+_VOTE_BYTES: Final = 100
+"""What a vote has in JSON beside its reason and the name."""
 _EVENT_BYTES: Final = 2048
 """What an event has beside the approval: its envelope, and times."""
 
@@ -58,10 +49,23 @@ def channel_of(workspace: str) -> str:
 
 
 def workspace_of(identity: Identity) -> str:
-    """The workspace of a client; RequestError `access.denied` where it has none, and so no approvals."""
-    if not identity.workspace:
+    """The workspace of a client; RequestError `access.denied` where it has none, or it has no channel: no approvals."""
+    check_identity("identity", identity)
+    workspace = identity.workspace
+    if not workspace:
         raise RequestError(ErrorCode.DENIED, "there are no approvals without a token that names a workspace")
-    return identity.workspace
+    try:
+        channel_of(workspace)
+    except ValueError as error:  # the token's: no field that the client could mend
+        problem = f"no channel of approvals can be named after the workspace {show(workspace)}: {error}"
+        raise RequestError(ErrorCode.DENIED, problem) from error
+    return workspace
+
+
+def check_identity(argument: str, identity: object) -> None:
+    """TypeError where code gives something else, such as the name of a user."""
+    if not isinstance(identity, Identity):
+        raise TypeError(f"{argument}: expected Identity(user=..., workspace=...), got {show(identity)}")
 
 
 def make_question(
@@ -86,27 +90,30 @@ def make_question(
         RequestError: With the name of the argument that is not acceptable, and its limit.
     """
     check_workspace(workspace)
-    _check_text("title", title, TITLE_LENGTH)
+    _check_text("title", title, settings.title_length, "title_length")
     if key is not None:
         _check_text("key", key, KEY_LENGTH)
     if durable and key is None:
         _refuse("key", "expected one: a durable approval is found again by its key")
-    if asked_by:
+    if asked_by is not None and asked_by != "":
         _check_text("asked_by", asked_by, NAME_LENGTH)
+    for name, value in (("durable", durable), ("own_decision", own_decision)):
+        if not isinstance(value, bool):
+            _refuse(name, f"expected true or false, got {show(value)}")
     question = Question(
         title=title,
         details=_own_copy(details, limits),
         workspace=workspace,
-        approvers=_checked_approvers(approvers or Approvers(roles=settings.approver_roles)),
-        quorum=_checked_count("quorum", quorum),
-        rejections=_checked_count("rejections", rejections),
+        approvers=_checked_approvers(approvers, settings),
+        quorum=_checked_count("quorum", quorum, settings),
+        rejections=_checked_count("rejections", rejections, settings),
         key=key,
         durable=durable,
         asked_by=asked_by,
         own_decision=own_decision or settings.decide_own,
     )
     _check_quorum(question)
-    _check_events(question, limits)
+    _check_events(question, limits, settings)
     return question
 
 
@@ -127,14 +134,16 @@ def lifetime(expires_after: float | None, settings: ApprovalSettings) -> float:
     return float(expires_after)
 
 
-def check_reason(reason: str | None) -> None:
+def check_reason(reason: str | None, settings: ApprovalSettings) -> None:
     """Raise RequestError where it is longer than a reason may be."""
     if reason is not None:
-        _check_text("reason", reason, REASON_LENGTH)
+        _check_text("reason", reason, settings.reason_length, "reason_length")
 
 
 def check_workspace(workspace: str) -> None:
     """Raise RequestError where a workspace can have no channel, and so no approvals."""
+    if not isinstance(workspace, str):
+        _refuse("workspace", f"expected text, got {show(workspace)}")
     try:
         channel_of(workspace)
     except ValueError as error:
@@ -150,10 +159,15 @@ def _own_copy(details: Json, limits: Limits) -> Json:
     return json_loads(text, limits.json_depth)
 
 
-def _checked_approvers(approvers: Approvers) -> Approvers:
+def _checked_approvers(approvers: Approvers | None, settings: ApprovalSettings) -> Approvers:
+    if approvers is None:
+        return Approvers(roles=settings.approver_roles)
+    if not isinstance(approvers, Approvers):  # a list of names does not say whether they are roles or users
+        raise TypeError(f"approvers: expected Approvers(roles=..., users=...), got {show(approvers)}")
     for kind, names in (("roles", approvers.roles), ("users", approvers.users)):
-        if len(names) > APPROVERS:
-            _refuse(f"approvers.{kind}", f"expected at most {APPROVERS}, got {len(names)}", ErrorCode.TOO_LARGE)
+        if len(names) > settings.approvers:
+            problem = f"expected at most approvers={settings.approvers}, got {len(names)}"
+            _refuse(f"approvers.{kind}", problem, ErrorCode.TOO_LARGE)
         _check_names(f"approvers.{kind}", names)
     if not approvers.roles and not approvers.users:
         _refuse("approvers", "expected at least one role or user, got none")
@@ -165,9 +179,9 @@ def _check_names(field: str, names: Iterable[str]) -> None:
         _check_text(field, name, NAME_LENGTH)
 
 
-def _checked_count(field: str, count: int) -> int:
-    if type(count) is not int or not 1 <= count <= VOTES:
-        _refuse(field, f"expected a whole number from 1 to {VOTES}, got {show(count)}")
+def _checked_count(field: str, count: int, settings: ApprovalSettings) -> int:
+    if type(count) is not int or not 1 <= count <= settings.votes:
+        _refuse(field, f"expected a whole number from 1 to votes={settings.votes}, got {show(count)}")
     return count
 
 
@@ -180,23 +194,28 @@ def _check_quorum(question: Question) -> None:
         _refuse("quorum", f"{question.quorum} approvals are more than the {len(able)} users who may decide can give")
 
 
-def _check_events(question: Question, limits: Limits) -> None:
+def _check_events(question: Question, limits: Limits, settings: ApprovalSettings) -> None:
     """What is written must be told as well, so what would not fit into a message is not taken at all."""
     approvers = question.approvers
     told = [question.title, question.details, question.key, question.asked_by, [*approvers.roles, *approvers.users]]
     votes = question.quorum + question.rejections - 1
-    most = len(json_dumps(told)) + votes * _VOTE_BYTES + _EVENT_BYTES
+    vote_bytes = (settings.reason_length + NAME_LENGTH) * _CHARACTER_BYTES + _VOTE_BYTES
+    most = len(json_dumps(told)) + votes * vote_bytes + _EVENT_BYTES
     if most > limits.message_bytes:
-        problem = f"an approval of up to {most} bytes with its votes exceeds message_bytes={limits.message_bytes}"
+        problem = (
+            f"an approval of up to {most} bytes, with {votes} votes that have reasons of "
+            f"reason_length={settings.reason_length}, exceeds message_bytes={limits.message_bytes}"
+        )
         _refuse("details", problem, ErrorCode.TOO_LARGE)
 
 
-def _check_text(field: str, value: object, most: int) -> None:
+def _check_text(field: str, value: object, most: int, setting: str | None = None) -> None:
     if not isinstance(value, str):
         _refuse(field, f"expected text, got {show(value)}")
     if not 1 <= len(value) <= most:
         code = ErrorCode.TOO_LARGE if len(value) > most else ErrorCode.MALFORMED
-        _refuse(field, f"expected 1 to {most} characters, got {len(value)}", code)
+        limit = f"{most}" if setting is None else f"{setting}={most}"
+        _refuse(field, f"expected 1 to {limit} characters, got {len(value)}", code)
     json_dumps(value, field=field)  # a lone surrogate could not be told to anybody
 
 

@@ -9,16 +9,9 @@ from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.notifications.desk import Desk, not_found
-from rtcore.features.notifications.draft import BODY_LENGTH, Draft, SendFields, located
+from rtcore.features.notifications.draft import Draft, SendFields, UpdateFields, located
 from rtcore.features.notifications.inbox import Inbox, unread_in
-from rtcore.features.notifications.notification import (
-    NAME_LENGTH,
-    TITLE_LENGTH,
-    Level,
-    Notification,
-    Place,
-    ProgressStatus,
-)
+from rtcore.features.notifications.notification import NAME_LENGTH, Notification, Place
 from rtcore.features.notifications.notification_json import taken_to_wire, to_wire
 from rtcore.features.notifications.notification_store import key_of
 from rtcore.features.notifications.read_marks import ReadMarks
@@ -28,15 +21,16 @@ from rtcore.features.notifications.views import PageQuery, page, read_since, rea
 from rtcore.features.notifications.visits import Visits
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
-from rtcore.protocol.wire_fields import flag, items, number, one_of, text, whole_number, wire
+from rtcore.protocol.command_fields import read_integer
+from rtcore.protocol.wire_fields import flag, items, text, wire
 from rtcore.values.events import Json, format_timestamp
 from rtcore.values.identity import Identity
+from rtcore.values.shown import show
 
 __all__ = ["Commands", "draft_of"]
 
 _IDS = 1000
 """Most ids of one command: more are read with `up_to`."""
-_ENDS = (ProgressStatus.RUNNING, ProgressStatus.COMPLETED, ProgressStatus.FAILED, ProgressStatus.CANCELLED)
 
 
 @frozen(kw_only=True)
@@ -64,7 +58,7 @@ class _Act:
 @frozen(kw_only=True)
 class _List:
     after: str | None = wire(text(NAME_LENGTH), default=None)
-    limit: int | None = wire(whole_number(1, 1000), default=None)
+    limit: int | None = wire(read_integer, default=None)
     unread_only: bool = wire(flag, default=False)
     since: str | None = wire(text(NAME_LENGTH), default=None)
 
@@ -75,13 +69,8 @@ class _One:
 
 
 @frozen(kw_only=True)
-class _Update:
+class _Update(UpdateFields):
     id: str = wire(text(NAME_LENGTH))
-    title: str | None = wire(text(TITLE_LENGTH), default=None)
-    body: str | None = wire(text(BODY_LENGTH), default=None)
-    level: str | None = wire(one_of(*Level), default=None)
-    progress: float | None = wire(number(0, 100), default=None)
-    status: str | None = wire(one_of(*_ENDS), default=None)
 
 
 def draft_of(fields: SendFields, identity: Identity, desk: Desk) -> Draft:
@@ -103,7 +92,15 @@ def draft_of(fields: SendFields, identity: Identity, desk: Desk) -> Draft:
     if fields.receipts and sender is None:
         message = "receipts: there is no channel for them without a token that says whose"
         raise RequestError(ErrorCode.MALFORMED, message, field="receipts")
-    return Draft.of(fields, desk.settings, desk.hub.limits, sender=sender, workspace=own)
+    try:
+        return Draft.of(fields, desk.settings, desk.hub.limits, sender=sender, workspace=own)
+    except RequestError as error:
+        if error.field != "workspace" or fields.workspace is not None:
+            raise
+        # It is the token's: nothing that a client could send would mend it.
+        _, _, cause = error.message.partition(": ")
+        problem = f"no channel of notifications can be named after the workspace {show(own)}: {cause}"
+        raise RequestError(ErrorCode.DENIED, problem) from error
 
 
 class Commands:
@@ -136,10 +133,16 @@ class Commands:
             problem = f"data.ids: expected either ids or up_to, got {'both' if command.ids else 'neither'}"
             raise RequestError(ErrorCode.MALFORMED, problem, field="data.ids")
         reader = _reader(context)
-        return _marked(await self._reading.read(reader, command.ids, command.up_to))
+        try:
+            return _marked(await self._reading.read(reader, command.ids, command.up_to))
+        except RequestError as error:
+            raise located(error, "data") from error
 
     async def _dismiss(self, context: CommandContext, command: _Dismiss) -> Reply:
-        return _marked(await self._reading.dismiss(_reader(context), command.ids))
+        try:
+            return _marked(await self._reading.dismiss(_reader(context), command.ids))
+        except RequestError as error:
+            raise located(error, "data") from error
 
     async def _act(self, context: CommandContext, command: _Act) -> Reply:
         try:
@@ -162,21 +165,25 @@ class Commands:
         return len(unread_in(inbox, marks, self._desk.now))
 
     async def _list(self, context: CommandContext, command: _List) -> Reply:
-        most = self._desk.settings.page_notifications
         board = Place(context.identity.workspace or "")
         reader = reader_of(context.identity.user, context.identity.workspace)
         try:
-            since = read_since(command.since, None if reader is None else self._visits.last(reader))
+            query = self._query(command, None if reader is None else self._visits.last(reader))
         except RequestError as error:
             raise located(error, "data") from error
-        query = PageQuery(
-            limit=min(command.limit or most, most),
-            after=command.after,
-            unread_only=command.unread_only,
-            since=since,
-        )
         async with self._desk.inboxes.use(*([board] if reader is None else [board, reader])) as inboxes:
             return Reply("notification.page", page(self._desk, inboxes, inboxes[-1].marks, query))
+
+    def _query(self, command: _List, last_visit: float | None) -> PageQuery:
+        most = self._desk.settings.page_notifications
+        limit = most if command.limit is None else command.limit
+        if not 1 <= limit <= most:
+            problem = f"limit: expected a whole number from 1 to page_notifications={most}, got {limit}"
+            raise RequestError(ErrorCode.MALFORMED, problem, field="limit")
+        if command.after is not None:
+            self._desk.identifiers.check_place(command.after, "after")
+        since = read_since(command.since, last_visit)
+        return PageQuery(limit=limit, after=command.after, unread_only=command.unread_only, since=since)
 
     # Of senders
 
@@ -192,14 +199,10 @@ class Commands:
 
     async def _update(self, context: CommandContext, command: _Update) -> Reply:
         await self._sent(context, command.id)
-        revision = Revision(
-            title=command.title,
-            body=command.body,
-            level=None if command.level is None else Level(command.level),
-            progress=command.progress,
-            status=None if command.status is None else ProgressStatus(command.status),
-        )
-        changed = await self._sending.update(command.id, revision)
+        try:
+            changed = await self._sending.update(command.id, Revision.of_fields(command))
+        except RequestError as error:
+            raise located(error, "data") from error
         return Reply("notification.changed", to_wire(changed), unasked=False)
 
     async def _withdraw(self, context: CommandContext, command: _One) -> Reply:

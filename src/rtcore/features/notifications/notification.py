@@ -13,10 +13,8 @@ from rtcore.values.events import Json
 
 __all__ = [
     "LABEL_LENGTH",
-    "LONGEST_SECONDS",
     "NAME_LENGTH",
     "SHORTEST_SECONDS",
-    "TITLE_LENGTH",
     "URL_LENGTH",
     "USER_LENGTH",
     "Action",
@@ -32,8 +30,6 @@ __all__ = [
 
 NAME_LENGTH: Final = 64
 """Longest identifier of an action, in characters."""
-TITLE_LENGTH: Final = 200
-"""Longest title, in characters: more than a line of a screen holds."""
 LABEL_LENGTH: Final = 100
 """Longest text on a button, in characters."""
 URL_LENGTH: Final = 2000
@@ -42,8 +38,6 @@ USER_LENGTH: Final = 255
 """Longest name of a user or a workspace, in characters, as in tokens."""
 SHORTEST_SECONDS: Final = 0.001
 """Shortest time that a notification may speak of: as fine as deadlines are kept."""
-LONGEST_SECONDS: Final = 366 * 86_400.0
-"""Longest time that a notification may speak of: a year."""
 
 
 class Level(StrEnum):
@@ -81,8 +75,8 @@ class Step:
     """Whom an unread notification goes to, and when."""
 
     user: str = wire(text(USER_LENGTH))
-    after: float = wire(number(SHORTEST_SECONDS, LONGEST_SECONDS))
-    """Seconds after it was sent."""
+    after: float = wire(number(SHORTEST_SECONDS))
+    """Seconds after it was sent; fewer than it lives."""
 
 
 @frozen(kw_only=True)

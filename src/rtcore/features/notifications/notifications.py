@@ -16,13 +16,14 @@ from typing import Any, ClassVar, Final
 
 import trio
 
+from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.feature import Feature
 from rtcore.features.notifications.commands import Commands
 from rtcore.features.notifications.deadlines import Deadlines
 from rtcore.features.notifications.desk import Desk, NotificationStatistics
-from rtcore.features.notifications.draft import Draft, SendFields, check_place, fields_of
+from rtcore.features.notifications.draft import Draft, SendFields, UpdateFields, check_place, fields_of
 from rtcore.features.notifications.identifiers import KEY
-from rtcore.features.notifications.notification import Action, Level, Notification, Place, ProgressStatus
+from rtcore.features.notifications.notification import Action, Level, Notification, Place
 from rtcore.features.notifications.notification_store import SEQUENCE
 from rtcore.features.notifications.read_marks import ReadMarks
 from rtcore.features.notifications.reading import Outcome, Reading, board_of
@@ -40,6 +41,7 @@ from rtcore.store.store import Store
 from rtcore.values.channels import Namespace, Scope, names_of_channel, namespace_of
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
+from rtcore.values.shown import show
 
 __all__ = ["Notifications"]
 
@@ -166,7 +168,7 @@ class Notifications(Feature):
         fields = read_object(fields_of(arguments), SendFields)
         of = None if sender is None else Place(fields.workspace or DEFAULT_WORKSPACE, sender)
         if of is not None:
-            check_place(of)
+            _check_sender(of)
         return Draft.of(fields, self.desk.settings, self.desk.hub.limits, sender=of, attached=attached)
 
     async def get(self, id: str) -> SentNotification:
@@ -189,17 +191,12 @@ class Notifications(Feature):
         A checkpoint. Cancelled, nothing was changed.
 
         Raises:
-            RequestError: `request.not_found`, or as of `send`.
+            RequestError: `request.not_found`, or as of `send`; `request.conflict` where its progress was completed,
+                failed or cancelled, and this is not the same end.
             HubClosed: If the hub does not run.
         """
-        revision = Revision(
-            title=title,
-            body=body,
-            level=None if level is None else Level(level),
-            progress=progress,
-            status=None if status is None else ProgressStatus(status),
-        )
-        return await self.sending.update(id, revision)
+        given = {"title": title, "body": body, "level": level, "progress": progress, "status": status}
+        return await self.sending.update(id, Revision.of_fields(read_object(given, UpdateFields)))
 
     async def withdraw(self, id: str) -> None:
         """Take a notification back: nobody sees it any more. Errors as of `update`."""
@@ -218,11 +215,11 @@ class Notifications(Feature):
 
     async def read(self, user: str, *ids: str, up_to: str | None = None, workspace: str = DEFAULT_WORKSPACE) -> Outcome:
         """Note that a user has read notifications: these, or all up to one; see `Reading.read`."""
-        return await self._reading.read(Place(workspace, user), ids, up_to)
+        return await self._reading.read(_reader(user, workspace), ids, up_to)
 
     async def unread(self, user: str, *, workspace: str = DEFAULT_WORKSPACE) -> int:
         """How many notifications a user has not read, of both kinds; a checkpoint where they are not in memory."""
-        reader = Place(workspace, user)
+        reader = _reader(user, workspace)
         async with self.desk.inboxes.use(reader, board_of(reader)) as (own, board):
             return self.desk.unread(own, board)
 
@@ -280,6 +277,24 @@ class Notifications(Feature):
             await self._deadlines.run()
         finally:
             self.desk.close()
+
+
+def _reader(user: str, workspace: str) -> Place:
+    for name, value in (("user", user), ("workspace", workspace)):
+        if not isinstance(value, str):  # code that is not type-checked; nobody's inbox would be the whole workspace's
+            raise RequestError(ErrorCode.MALFORMED, f"{name}: expected text, got {show(value)}", field=name)
+    return Place(workspace, user)
+
+
+def _check_sender(sender: Place) -> None:
+    """RequestError where it is none: of the workspace, or else by the name of its argument."""
+    try:
+        check_place(sender)
+    except RequestError as error:
+        if error.field != "user":
+            raise
+        problem = f"sender{error.message.removeprefix('user')}"
+        raise RequestError(error.code, problem, field="sender") from error
 
 
 def _place_of(channel: str) -> Place | None:

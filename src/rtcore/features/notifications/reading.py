@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.notifications.desk import Desk, not_found
+from rtcore.features.notifications.identifiers import check_identifier
 from rtcore.features.notifications.inbox import Inbox, unread_in
 from rtcore.features.notifications.notification import Notification, Place, Taken
 from rtcore.features.notifications.notification_json import taken_to_wire
@@ -52,17 +53,23 @@ class Reading:
         A checkpoint. Cancelled, nothing was noted. What is noted when it returns survives a restart.
 
         Raises:
-            RequestError: `server.unavailable` where it cannot be written.
+            RequestError: Where something is no id, or both were given; `request.not_found` where `up_to` is none so
+                far; `server.unavailable` where it cannot be written.
             HubClosed: If the hub does not run.
         """
         self._desk.check_running()
+        ids = _checked(ids)
+        if up_to is not None:
+            if ids:
+                raise RequestError(ErrorCode.MALFORMED, "ids: expected either ids or up_to", field="ids")
+            self._desk.identifiers.check_place(up_to, "up_to")
         async with self._desk.inboxes.use(board_of(reader)) as (board,), self._desk.inboxes.hold(reader) as (own,):
             now = self._desk.now
             new = self._unread_of(own, board, ids, up_to)
             marks = own.marks.reading([each.id for each in new] if up_to is None else [], now)
             if up_to is not None:
-                # Up to what there is, whatever the client wrote: what comes later is not read yet, and ids that nobody
-                # ever had are no positions, or a client could have as many of them kept as it can think of.
+                # Up to what is there: ids that nobody ever had (their ends are chance) are no positions, or a client
+                # could have as many of them kept as it can think of.
                 marks = marks.reading_up_to(max(own.newest_up_to(up_to), board.newest_up_to(up_to)), now)
             if marks is not own.marks:
                 await self._write(own, board, marks)
@@ -72,8 +79,8 @@ class Reading:
     async def dismiss(self, reader: Place, ids: Iterable[str]) -> Outcome:
         """Take notifications out of a user's sight; they count as read. Otherwise as `read`."""
         self._desk.check_running()
+        ids = _checked(ids)
         async with self._desk.inboxes.use(board_of(reader)) as (board,), self._desk.inboxes.hold(reader) as (own,):
-            ids = tuple(dict.fromkeys(ids))
             mine = [each for id in ids if (each := own.find(id)) is not None]
             theirs = [id for id in ids if id in board and id not in own.marks.dismissed]
             if not mine and not theirs:
@@ -175,6 +182,14 @@ class Reading:
             if each.receipts and each.sender is not None:
                 data: dict[str, Json] = {"id": each.id, "user": reader.user, "at": format_timestamp(self._desk.now)}
                 self._desk.tell(each.sender, "notification.receipt", data)
+
+
+def _checked(ids: Iterable[str]) -> tuple[str, ...]:
+    """Each once; RequestError where one is none. One that was forgotten, or is another's, changes nothing."""
+    ids = tuple(ids)
+    for index, id in enumerate(ids):
+        check_identifier(id, f"ids[{index}]")
+    return tuple(dict.fromkeys(ids))
 
 
 def _may_take(notification: Notification, root: Notification | None, taken: Taken) -> bool:

@@ -9,13 +9,14 @@ told without being written, but for its end: after a restart nobody goes on with
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Final
 
 from attrs import evolve, frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.item_locks import ItemLocks
 from rtcore.features.notifications.desk import Desk, not_found
-from rtcore.features.notifications.draft import Draft, SendFields, check_size
+from rtcore.features.notifications.draft import Draft, SendFields, UpdateFields, check_size, check_texts
 from rtcore.features.notifications.inbox import Inbox
 from rtcore.features.notifications.notification import Level, Notification, Progress, ProgressStatus
 from rtcore.features.notifications.notification_json import document_of, of_document
@@ -31,7 +32,9 @@ from rtcore.features.notifications.notification_store import (
 from rtcore.store.store import Change, Put
 from rtcore.values.events import Json
 
-__all__ = ["Receipt", "Request", "Revision", "Sending"]
+__all__ = ["Receipt", "Request", "Revision", "Sending", "is_over"]
+
+_OVER: Final = (ProgressStatus.COMPLETED, ProgressStatus.FAILED, ProgressStatus.CANCELLED)
 
 
 @frozen
@@ -81,13 +84,26 @@ class Revision:
     progress: float | None = None
     status: ProgressStatus | None = None
 
+    @classmethod
+    def of_fields(cls, fields: UpdateFields) -> Revision:
+        """What a client, or code in the server, asks to be changed."""
+        return cls(
+            title=fields.title,
+            body=fields.body,
+            level=None if fields.level is None else Level(fields.level),
+            progress=fields.progress,
+            status=None if fields.status is None else ProgressStatus(fields.status),
+        )
+
     def of(self, notification: Notification, now: float) -> Notification:
         """The notification, changed."""
         progress = notification.progress
         if self.progress is not None or self.status is not None:
             progress = progress or Progress(value=0.0)
             value = progress.value if self.progress is None else self.progress
-            progress = evolve(progress, value=value, status=self.status or progress.status)
+            # Whoever goes on with what a process has left is not that process, whose end was its end.
+            attached = progress.attached and progress.status is not ProgressStatus.INTERRUPTED
+            progress = evolve(progress, value=value, status=self.status or progress.status, attached=attached)
         return evolve(
             notification,
             title=notification.title if self.title is None else self.title,
@@ -96,6 +112,23 @@ class Revision:
             progress=progress,
             updated_at=now,
         )
+
+
+def is_over(notification: Notification) -> bool:
+    """Whether its sender has told the end of its progress. What was interrupted may go on."""
+    return notification.progress is not None and notification.progress.status in _OVER
+
+
+def _check_end(current: Notification, changed: Notification) -> None:
+    """An end stands: who has seen it may have acted on it. Told once more, as a sender does who lost the reply, it is
+    the same end."""
+    before, after = current.progress, changed.progress
+    if before is None or after is None or before == after or not is_over(current):
+        return
+    field = "progress" if before.status is after.status else "status"
+    told = f"{before.status.value} at {before.value:g}"
+    problem = f"{field}: the progress has ended as {told}, and cannot become {after.status.value} at {after.value:g}"
+    raise RequestError(ErrorCode.CONFLICT, problem, field=field)
 
 
 class Sending:
@@ -194,7 +227,8 @@ class Sending:
         Change a notification; a checkpoint, and written when it returns.
 
         Raises:
-            RequestError: As of `find` and `send`; `limit.too_large` where new text makes it larger than it may be.
+            RequestError: As of `find` and `send`; `limit.too_large` where new text makes it larger than it may be;
+                `request.conflict` where its progress is over, and this is not the same end.
         """
         self._desk.check_running()
         async with self._desk.inboxes.hold(await self._desk.place_of(id)) as (inbox,):
@@ -208,7 +242,9 @@ class Sending:
 
     def _revised(self, current: Notification, revision: Revision) -> Notification:
         changed = revision.of(current, self._desk.now)
+        _check_end(current, changed)
         if revision.title is not None or revision.body is not None:
+            check_texts(revision.title, revision.body, self._desk.settings)
             # Only text makes it much larger; an end is told also of one that is as large as it may be.
             check_size(evolve(changed, level=current.level, progress=current.progress), self._desk.hub.limits)
         return changed
@@ -218,7 +254,10 @@ class Sending:
         desk = self._desk
         if current.id not in desk.progressing:  # withdrawn, replaced or expired meanwhile
             return current
-        changed = self._revised(desk.progressing[current.id], revision)
+        current = desk.progressing[current.id]
+        if is_over(current):  # somebody else has told its end: that stands, and is no fault of the block
+            return current
+        changed = self._revised(current, revision)
         desk.progressing[current.id] = changed
         inbox = desk.inboxes.ready(current.place)
         if inbox is not None and current.id in inbox:

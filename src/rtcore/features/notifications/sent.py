@@ -130,7 +130,7 @@ class ProgressNotification:
         except RequestError as error:
             if error.transient:
                 raise
-            # It was withdrawn, or its time is over: there is nothing to tell the end of.
+            # It was withdrawn, its time is over or its end was told: there is nothing to tell the end of.
 
     async def _break_off(self, status: ProgressStatus) -> None:
         """An exception is on its way out: it is held up for the write, but not for ever, and never replaced."""

@@ -8,7 +8,7 @@ and only then does the list say so too. So list and channel are always of one an
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from attrs import Factory, define, frozen
@@ -74,6 +74,8 @@ class Board:
         self._hub = hub
         self._settings = settings
         self._workspaces: dict[str, _Workspace] = {}
+        self.hiding: list[Callable[[str, str], None]] = []
+        """Called with each user who begins to hide, and his workspace."""
         self._pace: Pace[str] = Pace(hub.timeouts, settings.update_seconds, self._tell)
 
     # Entries
@@ -88,15 +90,17 @@ class Board:
         there = self._workspaces.get(entry.workspace)
         if there is None:
             there = _Workspace(PresenceState(self._settings.users, self._settings.connections_per_user))
+        before = there.state.is_hidden(entry.user)
         there.state.say(entry.user, entry.key, appearance, self._hub.clock())
         self._workspaces[entry.workspace] = there
-        self._changed(entry)
+        self._changed(entry, before)
 
     def remove(self, entry: Entry) -> None:
         """Forget an entry; idempotent."""
         there = self._workspaces.get(entry.workspace)
+        before = there is not None and there.state.is_hidden(entry.user)
         if there is not None and there.state.remove(entry.user, entry.key, self._hub.clock()):
-            self._changed(entry)
+            self._changed(entry, before)
 
     def linger(self, entry: Entry) -> bool:
         """An entry's connection broke; it still counts until it is removed. Returns whether it is there."""
@@ -108,7 +112,7 @@ class Board:
         there = self._workspaces.get(entry.workspace)
         if there is not None:
             there.state.set_idle(entry.user, entry.key, self._hub.clock())
-            self._changed(entry)
+            self._changed(entry, there.state.is_hidden(entry.user))  # who is away does not hide
 
     # Looking
 
@@ -128,27 +132,43 @@ class Board:
         there = self._workspaces.get(workspace)
         return UserPresence(user=user, status="offline") if there is None else there.state.find(user)
 
+    def is_hidden(self, user: str, workspace: str) -> bool:
+        """Whether a user is there and does not want to be seen."""
+        there = self._workspaces.get(workspace)
+        return there is not None and there.state.is_hidden(user)
+
     def page(self, workspace: str, after: str | None, most: int) -> RosterPage:
         """A page of the list, as it was told."""
         there = self._workspaces.get(workspace)
         return _NOBODY if there is None else there.roster.page(after, most, self._hub.limits.replay_bytes)
 
-    def statistics(self) -> PresenceStatistics:
-        """A snapshot; walks over everybody."""
+    def statistics(self, *, hidden: bool) -> PresenceStatistics:
+        """A snapshot; walks over everybody. Not `hidden`: as if those who hide were not there."""
         states = [there.state for there in self._workspaces.values()]
-        lingering = [each for state in states for each in state.connections()]
+        seen = [[user for user in state if hidden or not state.is_hidden(user)] for state in states]
+        lingering = [
+            each
+            for state, users in zip(states, seen, strict=True)
+            for user in users
+            for each in state.connections(user)
+        ]
         return PresenceStatistics(
-            workspaces=len(states),
-            users=sum(map(len, states)),
+            # One without a user is about to tell that the last has left.
+            workspaces=sum(bool(users) or hidden or not len(state) for state, users in zip(states, seen, strict=True)),
+            users=sum(map(len, seen)),
             connections=lingering.count(False),
             lingering=lingering.count(True),
         )
 
     # Telling
 
-    def _changed(self, entry: Entry) -> None:
-        self._workspaces[entry.workspace].changed[entry.user] = None
+    def _changed(self, entry: Entry, was_hidden: bool) -> None:
+        there = self._workspaces[entry.workspace]
+        there.changed[entry.user] = None
         self._pace.changed(entry.workspace)
+        if not was_hidden and there.state.is_hidden(entry.user):
+            for callback in self.hiding:
+                callback(entry.user, entry.workspace)
 
     def _tell(self, workspace: str) -> bool:
         """Publish what is new; returns whether all of it is."""

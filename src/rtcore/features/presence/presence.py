@@ -9,7 +9,7 @@ that its subscription begins with. How many are present makes no difference to w
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -80,8 +80,29 @@ class Presence(Feature):
         return self._board.online(workspace)
 
     def user(self, user: str, workspace: str = DEFAULT_WORKSPACE) -> UserPresence:
-        """How a user appears in a workspace at this moment; offline where nothing is known of him."""
+        """
+        How a user appears in a workspace at this moment; offline where nothing is known of him.
+
+        The connections of one who hides are counted here: what may be told to others is `seen_by`.
+        """
         return self._board.user(user, workspace)
+
+    def seen_by(self, identity: Identity, user: str, workspace: str) -> UserPresence:
+        """How a user appears to a client: to others, one who hides is as one who is not there."""
+        seen = self.user(user, workspace)
+        # With guests about, `guest:NAME` is one of them and never who has a token of that name: see `user_of`.
+        guest = identity.anonymous or (self.settings.guests and user.startswith(GUEST))
+        if seen.status == "offline" and (guest or identity.user != user):
+            return UserPresence(user=user, status="offline")
+        return seen
+
+    def is_hidden(self, user: str, workspace: str) -> bool:
+        """Whether a user is there and does not want to be seen."""
+        return self._board.is_hidden(user, workspace)
+
+    def when_hidden(self, callback: Callable[[str, str], None]) -> None:
+        """Have a function called with the user and the workspace, whenever somebody begins to hide."""
+        self._board.hiding.append(callback)
 
     def page(
         self, workspace: str = DEFAULT_WORKSPACE, *, after: str | None = None, limit: int | None = None
@@ -93,17 +114,23 @@ class Presence(Feature):
             workspace: Whose members.
             after: The user that the page before ended with; None: from the beginning.
             limit: Most users; None: `list_users`.
+
+        Raises:
+            ValueError: If the limit is not at least 1.
         """
-        return self._board.page(workspace, after, limit or self.settings.list_users)
+        most = self.settings.list_users if limit is None else limit
+        if type(most) is not int or most < 1:
+            raise ValueError(f"limit: expected a whole number of at least 1, got {show(most)}")
+        return self._board.page(workspace, after, most)
 
     def position(self, workspace: str = DEFAULT_WORKSPACE) -> Position | None:
         """The position of a workspace's channel that `page` is of; None while nobody was or subscribed there."""
         channel = find_own_channel("presence", workspace)
         return None if channel is None else self._hub.position(channel)
 
-    def statistics(self) -> PresenceStatistics:
-        """A snapshot; walks over everybody."""
-        return self._board.statistics()
+    def statistics(self, *, hidden: bool = True) -> PresenceStatistics:
+        """A snapshot; walks over everybody. Not `hidden`: as others see it, without those who hide."""
+        return self._board.statistics(hidden=hidden)
 
     # Connections
 
@@ -288,6 +315,8 @@ class PresentUser:
 
 
 def _checked(user: str) -> str:
+    if not isinstance(user, str):
+        raise TypeError(f"user: expected text, got {show(user)}")
     if not is_wire_text(user, USER_LENGTH):
         raise ValueError(f"user: expected 1 to {USER_LENGTH} characters, got {len(user)}")
     return user

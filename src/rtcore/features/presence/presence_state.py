@@ -66,9 +66,14 @@ class PresenceState:
     def __iter__(self) -> Iterator[str]:
         return iter(self._users)
 
-    def connections(self) -> Iterator[bool]:
-        """One for each connection: whether it lingers."""
-        return (each.lingering for user in self._users.values() for each in user.connections.values())
+    def connections(self, user: str) -> Iterator[bool]:
+        """One for each connection of a user: whether it lingers."""
+        return (each.lingering for each in self._users[user].connections.values())
+
+    def is_hidden(self, user: str) -> bool:
+        """Whether a user is there and does not want to be seen."""
+        there = self._users.get(user)
+        return there is not None and there.best().status == "offline"
 
     def says(self, user: str, key: Hashable) -> Appearance | None:
         """What a connection last said; None where it is not present."""

@@ -33,7 +33,7 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
 from rtcore.hub.subscriber import Subscriber
-from rtcore.values.channels import Namespace, Overflow, Scope
+from rtcore.values.channels import Namespace, Overflow, Scope, name_of_part, own_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
 
@@ -104,6 +104,7 @@ class Typing(Feature):
         self._numbers = itertools.count()
         self._pace: Pace[str] = Pace(hub.timeouts, self.settings.update_seconds, self._tell)
         self._strokes = Deadlines(hub.timeouts, self.settings.seconds, self._stopped)
+        presence.when_hidden(self._hide)
 
     @property
     def commands(self) -> Mapping[str, CommandRule[Any]]:
@@ -208,7 +209,18 @@ class Typing(Feature):
         there = self._conversations.get(channel)
         return Typists() if there is None else there.state.typists(self.settings.listed_users)
 
+    def _hide(self, user: str, workspace: str) -> None:
+        """Somebody does not want to be seen any more, nor to be seen writing."""
+        part = own_channel("typing", workspace)
+        for channel, there in list(self._conversations.items()):
+            if channel.startswith(f"{part}:"):
+                for key in there.state.keys(user):
+                    self._stop(_Stroke(channel, user, key))
+
     def _start(self, stroke: _Stroke) -> None:
+        if self._presence.is_hidden(stroke.user, name_of_part(stroke.channel.split(":", 2)[1])):
+            self._stop(stroke)
+            return
         there = self._conversations.get(stroke.channel)
         if there is None:
             there = self._conversations[stroke.channel] = _Conversation()

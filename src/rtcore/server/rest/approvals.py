@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from attrs import frozen
@@ -11,13 +12,15 @@ from starlette.responses import Response
 
 from rtcore.features.approvals.approval import Choice, Outcome
 from rtcore.features.approvals.approval_json import text_of
-from rtcore.features.approvals.approval_pages import PAGE_APPROVALS, STATUSES, page_to_wire
+from rtcore.features.approvals.approval_pages import STATUSES, page_to_wire
 from rtcore.features.approvals.approval_state import can_decide
 from rtcore.features.approvals.approvals import Approvals
-from rtcore.features.approvals.question import REASON_LENGTH, TITLE_LENGTH, VOTES, workspace_of
+from rtcore.features.approvals.question import workspace_of
+from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.protocol.command_fields import read_text
 from rtcore.protocol.json_codec import json_fragment, json_loads
-from rtcore.protocol.wire_fields import one_of, read_object, text, whole_number, wire
-from rtcore.server.http_bodies import as_number, read_body, read_parameters
+from rtcore.protocol.wire_fields import one_of, read_object, wire
+from rtcore.server.http_bodies import read_body, read_parameters, whole_parameter
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
 from rtcore.server.http_guard import Audience, RouteRule
@@ -38,12 +41,7 @@ _OUTCOMES: Final[list[Json]] = [outcome.value for outcome in Outcome]
 @frozen(kw_only=True)
 class _DecisionBody:
     decision: str = wire(one_of(*Choice))
-    reason: str | None = wire(text(REASON_LENGTH), default=None)
-
-
-@frozen(kw_only=True)
-class _Limit:
-    limit: int = wire(whole_number(1, PAGE_APPROVALS), default=PAGE_APPROVALS)
+    reason: str | None = wire(read_text, default=None)
 
 
 def rest_module(approvals: Approvals) -> RestModule:
@@ -55,7 +53,7 @@ def rest_module(approvals: Approvals) -> RestModule:
             workspace_of(identity),
             status=parameters.get("status", "open"),
             after=parameters.get("after"),
-            limit=_limit(parameters),
+            limit=_limit(parameters, approvals.settings.page_approvals),
         )
         return JSONResponse(page_to_wire(page, identity))
 
@@ -74,30 +72,31 @@ def rest_module(approvals: Approvals) -> RestModule:
             RouteRule("GET", "/api/v1/approvals", Audience.ADMITTED, listing),
             RouteRule("POST", "/api/v1/approvals/{approval_id}/decision", Audience.ADMITTED, decide),
         ),
-        paths=_paths,
-        schemas=_schemas,
+        paths=partial(_paths, approvals.settings),
+        schemas=lambda limits: _schemas(approvals.settings),
     )
 
 
-def _limit(parameters: Mapping[str, str]) -> int:
-    given: dict[str, Json] = {"limit": as_number(parameters["limit"])} if "limit" in parameters else {}
-    return read_object(given, _Limit).limit
+def _limit(parameters: Mapping[str, str], most: int) -> int | None:
+    text = parameters.get("limit")
+    return None if text is None else whole_parameter("limit", text, 1, most, setting="page_approvals")
 
 
-def _paths(writer: OperationWriter, limits: Limits) -> Document:
+def _paths(settings: ApprovalSettings, writer: OperationWriter, limits: Limits) -> Document:
+    most = settings.page_approvals
     identifier: Document = {"type": "string", "minLength": 1}
     parameters: list[Json] = [
         {"name": "status", "in": "query", "schema": {"enum": [*STATUSES], "default": "open"}},
         {
             "name": "after",
             "in": "query",
-            "description": "Only what comes behind this approval: the last one of the page before.",
-            "schema": identifier,
+            "description": "Only what comes behind this approval: the last one of the page before, kept yet or not.",
+            "schema": {"type": "string", "pattern": "^[0-9a-f]{11,12}-[0-9a-f]{16}$"},
         },
         {
             "name": "limit",
             "in": "query",
-            "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_APPROVALS, "default": PAGE_APPROVALS},
+            "schema": {"type": "integer", "minimum": 1, "maximum": most, "default": most},
         },
     ]
     return {
@@ -105,7 +104,7 @@ def _paths(writer: OperationWriter, limits: Limits) -> Document:
             "Approvals of your workspace: open ones as long as they wait, ended ones the newest first",
             "approvals",
             "ApprovalPage",
-            (400, 503),
+            (400, 404, 503),
             access="required",
             parameters=parameters,
         ),
@@ -122,19 +121,19 @@ def _paths(writer: OperationWriter, limits: Limits) -> Document:
     }
 
 
-def _schemas(limits: Limits) -> Document:
+def _schemas(settings: ApprovalSettings) -> Document:
     return {
         "ApprovalDecision": _object(
             {
                 "decision": {"enum": _CHOICES},
-                "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_LENGTH},
+                "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": settings.reason_length},
             },
             "decision",
         ),
         "ApprovalDecided": _object({"approval": reference("Approval")}, "approval"),
         "ApprovalPage": _object(
             {
-                "approvals": {"type": "array", "maxItems": PAGE_APPROVALS, "items": reference("Approval")},
+                "approvals": {"type": "array", "maxItems": settings.page_approvals, "items": reference("Approval")},
                 "more": {"type": "boolean", "description": "Whether there are others behind the last one."},
             },
             "approvals",
@@ -148,7 +147,8 @@ def _approval() -> Document:
     text: Document = {"type": "string"}
     time: Document = {"type": "string", "format": "date-time"}
     names: Document = {"type": "array", "items": text}
-    count: Document = {"type": "integer", "minimum": 1, "maximum": VOTES}
+    # No upper bounds: what was asked before they were set lower stays as it is.
+    count: Document = {"type": "integer", "minimum": 1}
     vote = _object(
         {"user": text, "decision": {"enum": _CHOICES}, "at": time, "reason": text}, "user", "decision", "at"
     )
@@ -156,7 +156,7 @@ def _approval() -> Document:
     required: Document = {
         "approval_id": text,
         "workspace": text,
-        "title": {**text, "maxLength": TITLE_LENGTH},
+        "title": text,
         "status": {"enum": ["open", *_OUTCOMES]},
         "asked_at": time,
         "expires_at": time,

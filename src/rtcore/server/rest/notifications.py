@@ -10,13 +10,11 @@ from starlette.responses import Response
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.notifications.commands import draft_of
-from rtcore.features.notifications.draft import ACTIONS, BODY_LENGTH, KEY_LENGTH, STEPS, URL_PATTERN, SendFields
+from rtcore.features.notifications.draft import KEY_LENGTH, URL_PATTERN, SendFields
 from rtcore.features.notifications.notification import (
     LABEL_LENGTH,
-    LONGEST_SECONDS,
     NAME_LENGTH,
     SHORTEST_SECONDS,
-    TITLE_LENGTH,
     URL_LENGTH,
     USER_LENGTH,
     Level,
@@ -25,6 +23,7 @@ from rtcore.features.notifications.notification import (
 from rtcore.features.notifications.notification_json import to_wire
 from rtcore.features.notifications.notifications import Notifications
 from rtcore.features.notifications.sending import Request as SendRequest
+from rtcore.features.notifications.settings import NotificationSettings
 from rtcore.protocol.json_codec import json_dumps, json_loads
 from rtcore.protocol.wire_fields import read_object
 from rtcore.server.http_bodies import read_body, read_parameters
@@ -75,11 +74,11 @@ def rest_module(notifications: Notifications) -> RestModule:
         answer = json_dumps({"notification": to_wire(notification)})
         return Response(answer, headers=headers, media_type="application/json")
 
-    kinds: list[Json] = [*sorted(notifications.desk.settings.kinds)]
+    settings = notifications.desk.settings
     return RestModule(
         rules=(RouteRule("POST", "/realtime/notifications/send", Audience.ADMITTED, send),),
         paths=_paths,
-        schemas=lambda limits: _schemas(limits, kinds),
+        schemas=lambda limits: _schemas(limits, settings),
     )
 
 
@@ -96,9 +95,10 @@ def _paths(writer: OperationWriter, limits: Limits) -> Document:
     }
 
 
-def _schemas(limits: Limits, kinds: list[Json]) -> Document:
+def _schemas(limits: Limits, settings: NotificationSettings) -> Document:
+    kinds: list[Json] = [*sorted(settings.kinds)]
     return {
-        "NotificationDraft": _draft(limits, kinds),
+        "NotificationDraft": _draft(limits, settings, kinds),
         "NotificationSent": _object({"notification": reference("Notification")}, "notification"),
         "NotificationAction": _object(
             {
@@ -113,29 +113,31 @@ def _schemas(limits: Limits, kinds: list[Json]) -> Document:
     }
 
 
-def _draft(limits: Limits, kinds: list[Json]) -> Document:
-    seconds: Document = {"type": "number", "minimum": SHORTEST_SECONDS, "maximum": LONGEST_SECONDS}
-    step = _object({"user": _name(), "after": seconds}, "user", "after")
+def _draft(limits: Limits, settings: NotificationSettings, kinds: list[Json]) -> Document:
+    after: Document = {"type": "number", "minimum": SHORTEST_SECONDS, "exclusiveMaximum": settings.kept_seconds}
+    expires: Document = {"minimum": SHORTEST_SECONDS, "maximum": settings.kept_seconds}
+    step = _object({"user": _name(), "after": after}, "user", "after")
     draft = _object(
         {
-            "title": _text(TITLE_LENGTH),
+            "title": _text(settings.title_length),
             "kind": {"enum": [*kinds, None]},
             "level": {"enum": [*_LEVELS, None]},
             "user": _name(null=True),
             "workspace": {**_text(USER_LENGTH, null=True), "description": "The token's own, whatever its roles."},
-            "body": _text(BODY_LENGTH, null=True),
+            "body": _text(settings.body_length, null=True),
             "actions": {
-                **_list(reference("NotificationAction"), ACTIONS),
+                **_list(reference("NotificationAction"), settings.actions),
                 "description": "Each with an id of its own.",
             },
             "data": {"description": "Any JSON."},
             "key": _text(KEY_LENGTH, null=True),
             "persistent": {"type": ["boolean", "null"]},
             "progress": {"type": ["number", "null"], "minimum": 0, "maximum": 100},
-            "expires_after": {**seconds, "type": ["number", "null"]},
+            "expires_after": {**expires, "type": ["number", "null"]},
             "escalate": {
-                **_list(step, STEPS),
-                "description": "To a user only; other users than that one, each once, at times that grow.",
+                **_list(step, settings.escalation_steps),
+                "description": "To a user only; other users than that one, each once, at times that grow, before it "
+                "expires.",
             },
             "receipts": {"type": ["boolean", "null"], "description": "Only with a token that says whose."},
         },

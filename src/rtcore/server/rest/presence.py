@@ -75,7 +75,7 @@ async def _user(presence: Presence, context: HttpContext, request: Request, iden
     workspace = _own_workspace(request, identity)
     user = _name(request.path_params["userId"], "userId")
     read_parameters(request, ())
-    seen = presence.user(user, workspace)
+    seen = presence.seen_by(identity, user, workspace)
     return JSONResponse({"workspace_id": workspace, **seen.record(), "connections": seen.connections})
 
 
@@ -83,7 +83,7 @@ async def _statistics(presence: Presence, context: HttpContext, request: Request
     """What the hub and the server are doing, and who is present in all."""
     read_parameters(request, ())
     document = realtime_document(context.hub.statistics(), context.server.statistics(), context.clock())
-    return JSONResponse({"realtime": document, "presence": asdict(presence.statistics())})
+    return JSONResponse({"realtime": document, "presence": asdict(presence.statistics(hidden=False))})
 
 
 async def _count(presence: Presence, context: HttpContext, request: Request, identity: Identity) -> Response:
@@ -91,9 +91,7 @@ async def _count(presence: Presence, context: HttpContext, request: Request, ide
     workspace = _own_workspace(request, identity)
     read_parameters(request, ())
     present = presence.page(workspace, limit=1).total
-    return JSONResponse(
-        {"workspace_id": workspace, "present": present, "timestamp": format_timestamp(context.clock())}
-    )
+    return JSONResponse({"workspace_id": workspace, "present": present, "timestamp": format_timestamp(context.clock())})
 
 
 def _own_workspace(request: Request, identity: Identity) -> str:
