@@ -148,6 +148,31 @@ def test_check_prints_the_settings_and_hides_secrets(run: Run) -> None:
     assert json.loads(run("check", "--json", **KEY).stdout)["limits"]["connections"] == 1000
 
 
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_every_fault_of_the_settings_is_named_with_its_path(run: Run, tmp_path: Path, command: str) -> None:
+    """Not one after the other, and never as a traceback: also what only the features together can know."""
+    settings = tmp_path / "s.toml"
+    settings.write_text(
+        'path = "/metrics"\n[limits]\nbatch_events = 2000\n'
+        '[profiles.mine]\npath = "/api/v1/publish"\ncommands = { a = "publsh" }\nschedules = { nope = 1 }\n'
+    )
+    ended = run(command, "--config", str(settings))
+    assert ended.returncode == 2
+    assert [line.partition(": ")[0] for line in ended.stderr.decode().splitlines()] == [
+        "$.limits.batch_events",
+        "$.path",
+        "$.profiles.mine.path",
+        "$.profiles.mine.commands.a",
+        "$.profiles.mine.schedules.nope",
+    ]
+    settings.write_text('[limits]\nmetric_streams = 14\n[features.metrics]\nclient_streams = ["one_more"]\n')
+    ended = run(command, "--config", str(settings))
+    assert (ended.returncode, ended.stderr.partition(b",")[0]) == (
+        2,
+        b"$.limits.metric_streams: expected at least 15 (those of every hub",
+    )
+
+
 def test_check_finds_what_only_the_start_of_a_server_would(run: Run, tmp_path: Path) -> None:
     settings = tmp_path / "rtcore.toml"
     settings.write_text('host = "0.0.0.0"\n[tls]\ncertificate = "missing.pem"\nkey = "missing.key"\n')

@@ -13,7 +13,9 @@ import trio
 
 from rtcore.application import open_hub
 from rtcore.cli.server_options import DEFAULT_URL
+from rtcore.cli.serving import serving_faults
 from rtcore.cli.settings_options import add_settings_arguments, settings_of
+from rtcore.errors import SettingsError
 from rtcore.server.server import Server
 from rtcore.server.settings import Settings
 from rtcore.server.signals import handle_signals
@@ -68,6 +70,9 @@ def run(options: argparse.Namespace) -> int:
             "allow_anonymous": options.allow_anonymous or None,
         },
     )
+    faults = serving_faults(settings)
+    if faults:
+        raise SettingsError("\n".join(faults))
     logging.basicConfig(
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

@@ -40,6 +40,7 @@ from rtcore.server.http_bridge import BridgeConfig
 from rtcore.server.incoming import Incoming, own_address
 from rtcore.server.listener import accept_connections, open_listeners
 from rtcore.server.origins import OriginPolicy
+from rtcore.server.profile_check import ECHO_PATH, check_endpoint_path
 from rtcore.server.profiles import ECHO, EndpointHandler, MessageHandler, Profile
 from rtcore.server.proxies import ProxyTrust
 from rtcore.server.reception import Reception
@@ -86,7 +87,7 @@ class Server:
     ) -> None:
         self.hub = hub
         self.settings = settings = settings or Settings()
-        for warning in check_settings(settings):
+        for warning in check_settings(settings, hub.registry):
             logger.warning("%s", warning)
         self.pool = ConnectionPool(settings.limits, settings.retry_after_seconds)
         self.ledger = ViolationLedger(settings.limits)
@@ -166,8 +167,9 @@ class Server:
         )
         yield from make_profiles(self.settings, converser)
         if self.settings.echo:
-            yield Profile.of_handler("/echo", ECHO)
+            yield Profile.of_handler(ECHO_PATH, ECHO)
         for path, handler in endpoints.items():
+            check_endpoint_path(path, self.hub.registry)
             yield Profile.of_handler(path, handler)
 
     # What is told of it
@@ -347,7 +349,7 @@ def _by_path(profiles: Iterable[Profile]) -> dict[str, Profile]:
     found: dict[str, Profile] = {}
     for profile in profiles:
         if profile.path in found:
-            raise SettingsError(f"$.profiles: two endpoints at {profile.path}")
+            raise SettingsError(f"endpoints: there is one at {profile.path} already")
         found[profile.path] = profile
     return found
 
