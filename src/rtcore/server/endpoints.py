@@ -28,7 +28,7 @@ def make_profiles(settings: Settings, converser: Converser) -> Iterator[Profile]
         settings: Of the server, as `check_profiles` lets them pass.
         converser: Serves those that have nothing special.
     """
-    yield Profile(path=settings.path, conversation=converser.converse)
+    yield Profile(path=settings.path, dialect="rtcore", conversation=converser.converse)
     dialects = {"rtcore": RTCORE, **converser.hub.registry.dialects}
     for profile in all_profiles(settings.profiles).values():
         if profile.dialect not in dialects:
@@ -48,6 +48,7 @@ def _make_profile(profile: ProfileSettings, dialect: Dialect, settings: Settings
     )
     return Profile(
         path=profile.path,
+        dialect=profile.dialect,
         conversation=conversing.converse,
         anonymous=anonymous,
         limits=_limits_of(profile, settings.limits),
