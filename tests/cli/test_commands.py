@@ -39,6 +39,20 @@ def test_serve_says_where_it_listens_and_what_to_do_next(start: Any) -> None:
         assert part in text
 
 
+def test_what_serve_says_to_do_next_begins_without_a_warning(start: Any, run: Run) -> None:
+    """The first thing that somebody does with a server that has just begun must not look like a fault."""
+    command = start("serve", "--port", "0")
+    hint = command.line()
+    while "rtcore tail" not in hint:
+        hint = command.line()
+    url = hint.partition("--url ")[2].split()[0]
+    for text in ("first", "second"):
+        run("publish", "tasks", "note", f'"{text}"', "--url", url)
+    ended = run(*hint.split()[1:], "-n", "2")
+    assert [line.split()[-1] for line in ended.stdout.decode().splitlines()] == ["first", "second"]
+    assert ended.stderr.decode().splitlines() == [f"following tasks, tools, workflows, system at {url}"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_ends_with_zero_after_a_drain(server: Any, number: int) -> None:
     assert server.command.end(number) == 0

@@ -140,7 +140,8 @@ def _greeting(server: Server) -> str:
     lines.append(f"  access      {_access(settings)}")
     lines += [
         "Next, in another terminal:",
-        f"  rtcore tail{where}" + (" --since 5m" if not settings.demo else ""),
+        # The newest events, as many as there are: of a time before the start, nobody could say what there was.
+        f"  rtcore tail{where}" + (" --since last:20" if not settings.demo else ""),
         f"  rtcore exec{where} -- sh -c 'for i in 1 2 3; do echo step $i; sleep 1; done'",
         "Ctrl-C ends it: clients are told to come back; once more ends it at once.",
     ]
