@@ -39,6 +39,20 @@ def test_serve_says_where_it_listens_and_what_to_do_next(start: Any) -> None:
         assert part in text
 
 
+def test_what_serve_says_to_do_next_begins_without_a_warning(start: Any, run: Run) -> None:
+    """The first thing that somebody does with a server that has just begun must not look like a fault."""
+    command = start("serve", "--port", "0")
+    hint = command.line()
+    while "rtcore tail" not in hint:
+        hint = command.line()
+    url = hint.partition("--url ")[2].split()[0]
+    for text in ("first", "second"):
+        run("publish", "tasks", "note", f'"{text}"', "--url", url)
+    ended = run(*hint.split()[1:], "-n", "2")
+    assert [line.split()[-1] for line in ended.stdout.decode().splitlines()] == ["first", "second"]
+    assert ended.stderr.decode().splitlines() == [f"following tasks, tools, workflows, system at {url}"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_ends_with_zero_after_a_drain(server: Any, number: int) -> None:
     assert server.command.end(number) == 0
@@ -146,6 +160,31 @@ def test_check_prints_the_settings_and_hides_secrets(run: Run) -> None:
     assert b"limits.connections = 5000" in ended.stdout
     assert SECRET.encode() not in ended.stdout + ended.stderr
     assert json.loads(run("check", "--json", **KEY).stdout)["limits"]["connections"] == 1000
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_every_fault_of_the_settings_is_named_with_its_path(run: Run, tmp_path: Path, command: str) -> None:
+    """Not one after the other, and never as a traceback: also what only the features together can know."""
+    settings = tmp_path / "s.toml"
+    settings.write_text(
+        'path = "/metrics"\n[limits]\nbatch_events = 2000\n'
+        '[profiles.mine]\npath = "/api/v1/publish"\ncommands = { a = "publsh" }\nschedules = { nope = 1 }\n'
+    )
+    ended = run(command, "--config", str(settings))
+    assert ended.returncode == 2
+    assert [line.partition(": ")[0] for line in ended.stderr.decode().splitlines()] == [
+        "$.limits.batch_events",
+        "$.path",
+        "$.profiles.mine.path",
+        "$.profiles.mine.commands.a",
+        "$.profiles.mine.schedules.nope",
+    ]
+    settings.write_text('[limits]\nmetric_streams = 14\n[features.metrics]\nclient_streams = ["one_more"]\n')
+    ended = run(command, "--config", str(settings))
+    assert (ended.returncode, ended.stderr.partition(b",")[0]) == (
+        2,
+        b"$.limits.metric_streams: expected at least 15 (those of every hub",
+    )
 
 
 def test_check_finds_what_only_the_start_of_a_server_would(run: Run, tmp_path: Path) -> None:

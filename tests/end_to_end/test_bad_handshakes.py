@@ -49,7 +49,7 @@ FAULTS: list[tuple[str, dict[str, str], str]] = [
     ("[limits]\nconnections = 0", {}, "$.limits.connections: expected"),
     ("[limits]\nmessages_per_second = -1.0", {}, "$.limits.messages_per_second: expected"),
     ('host = "0.0.0.0"', {}, "$.host:"),
-    ('origins = ["app.example"]', {}, "$.origins: expected a list, each item"),
+    ('origins = ["app.example"]', {}, '$.origins[0]: expected "*" or an origin such as'),
     ("[limits]\nbatch_events = 5000", {}, "$.limits.batch_events: expected at most"),
     ('[authentication.keys.k]\nalgorithm = "HS256"\nsecret = "short"', {}, "$.authentication.keys.k.secret: expected"),
     ('[authentication.keys.k]\nalgorithm = "none"', {}, "$.authentication.keys.k.algorithm: expected"),

@@ -15,13 +15,16 @@ from typing import Any
 import jwt
 import pytest
 import trio
+import trio.testing
 from attrs import define, field
 
 from rtcore.errors import HandshakeRefused
+from rtcore.server.figures import EndpointFigures
 from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings
 from rtcore.testing import TestClient, open_test_hub, open_test_server
 from rtcore.values.channels import Namespace
+from rtcore.values.limits import Limits
 
 SECRET = "s" * 40
 KEYS = AuthenticationSettings(keys={"main": KeySettings(algorithm="HS256", secret=SECRET)})
@@ -160,11 +163,11 @@ async def test_filters_are_about_the_figures_of_a_stream(autojump_clock: Any) ->
     """Evaluated before anything is sent; faults name what the page wrote."""
     async with open_page() as (server, page):
         hub = server.hub
-        hub.metrics.declare("orders")
-        hub.metrics.declare("visits")
+        for name in ("orders", "visits", "prices"):
+            hub.metrics.declare(name)
         await page.next("welcome")
         await page.say("subscribe", streams=["orders"], filters={"count": {"gte": 10}})
-        await page.say("subscribe", streams=["orders", "visits"])
+        await page.say("subscribe", streams=["orders", "visits", "prices"])
         await page.client.receive_nothing(0.1)
         for count in (1, 10):
             hub.metrics.publish("orders", {"count": count})
@@ -183,6 +186,9 @@ async def test_filters_are_about_the_figures_of_a_stream(autojump_clock: Any) ->
             hub.metrics.publish(name, {"count": 7})
         assert (await page.next())["type"] == "alert_triggered", "a filter of streams leaves alerts alone"
         assert [(await page.next())["data"]["data"] for _ in range(2)] == [{"count": 7}] * 2
+
+        hub.metrics.publish("prices", {"amount": 3})
+        await page.client.receive_nothing(0.1)  # a stream without the figure has nothing that could pass
 
         await page.say("set_filters", filters={}, streams=["orders"])
         await page.client.receive_nothing(0.1)
@@ -284,6 +290,20 @@ async def test_a_hundred_dashboards_are_served_and_no_more(autojump_clock: Any) 
             await server.connect("/dashboard/ws")
         assert (refused.value.status, "retry-after" in dict(refused.value.headers)) == (503, True)
         await server.connect("/ws")
+        assert server.server.statistics().dialects["dashboard"] == EndpointFigures(connections=100, maximum=100)
+        assert server.server.statistics().dialects["rtcore"].connections == 1
+
+
+async def test_dashboards_of_several_endpoints_are_counted_together(autojump_clock: Any) -> None:
+    """Also at an endpoint that has no maximum of its own; there is never room for more than the whole server has."""
+    profiles = {"wall": ProfileSettings(path="/wall", dialect="dashboard")}
+    async with open_test_server(Settings(profiles=profiles, limits=Limits(connections=150))) as server:
+        client = await server.connect("/wall", subprotocols=())
+        await server.connect("/dashboard/ws", subprotocols=())
+        assert server.server.statistics().dialects["dashboard"] == EndpointFigures(connections=2, maximum=150)
+        await client.close()
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.server.statistics().dialects["dashboard"].connections == 1
 
 
 async def test_dashboards_are_compressed_where_they_ask_for_it(autojump_clock: Any) -> None:

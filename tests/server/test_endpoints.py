@@ -138,7 +138,10 @@ def settings_with(**profile: Any) -> Settings:
             settings_with(authentication="required"),
             "$.profiles.mine.authentication: required, but no authentication is configured",
         ),
-        (Settings(profiles={"mine": ProfileSettings(path="/ws")}), "$.profiles: two endpoints at /ws"),
+        (
+            Settings(profiles={"mine": ProfileSettings(path="/ws")}),
+            '$.profiles.mine.path: expected a path of its own, got "/ws", which is that of $.path',
+        ),
     ],
 )
 async def test_endpoint_that_cannot_be_is_refused(settings: Settings, message: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rtcore.errors import SettingsError
+from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import (
     AuthenticationSettings,
     KeySettings,
@@ -44,14 +45,25 @@ def test_settings_work_without_any_argument_and_listen_on_loopback() -> None:
         ({"path": "/ws?x"}, 'path: expected a path such as "/ws", got "/ws?x"'),
         ({"echo": 1}, "echo: expected true or false, got 1"),
         ({"anonymous_roles": "admin"}, 'each item text that is not empty, got "admin"'),
-        ({"origins": ["https://a/b"]}, '"*" or an origin such as "https://app.example", got a list'),
-        ({"trusted_proxies": ["10.0.0.1/8"]}, 'a network such as "10.0.0.0/8", got a list'),
+        (
+            {"origins": ["https://a/b"]},
+            'origins[0]: expected "*" or an origin such as "https://app.example", got "https://a/b"',
+        ),
+        (
+            {"trusted_proxies": ["10.0.0.1/8"]},
+            'trusted_proxies[0]: expected a network such as "10.0.0.0/8", got "10.0.0.1/8"',
+        ),
         ({"compression": "zip"}, 'compression: expected one of "none", "fast", "default", "best", got "zip"'),
         ({"drain_close_code": 1006}, "expected 1001, 1012, 1013 or a code from 4000 to 4999, got 1006"),
         ({"heartbeat_seconds": float("nan")}, "heartbeat_seconds: expected a number over 0, got nan"),
-        ({"namespaces": {"a:b": Namespace()}}, "each name that of a channel and without a colon, got a table"),
-        ({"namespaces": {"a b": Namespace()}}, "each name that of a channel and without a colon, got a table"),
-        ({"namespaces": {"a": 5}}, "each name that of a channel and without a colon, got a table"),
+        (
+            {"namespaces": {"a:b": Namespace()}},
+            'namespaces["a:b"]: expected a name that a channel may have, without a colon, got "a:b"',
+        ),
+        ({"namespaces": {"b": Namespace(), "a b": Namespace()}}, 'namespaces["a b"]: expected a name that a channel'),
+        ({"profiles": {"mine": ProfileSettings()}}, 'profiles["mine"]: expected a path, since only activity, '),
+        ({"namespaces": {"a": 5}}, 'namespaces["a"]: expected a table of options, got 5'),
+        ({"anonymous_roles": {"a", ""}}, 'anonymous_roles[""]: expected text that is not empty, got ""'),
         ({"namespaces": ["a"]}, "each name that of a channel and without a colon, got a list"),
         ({"namespaces": object()}, "got object"),
     ],

@@ -13,7 +13,9 @@ import trio
 
 from rtcore.application import open_hub
 from rtcore.cli.server_options import DEFAULT_URL
+from rtcore.cli.serving import serving_faults
 from rtcore.cli.settings_options import add_settings_arguments, settings_of
+from rtcore.errors import SettingsError
 from rtcore.server.server import Server
 from rtcore.server.settings import Settings
 from rtcore.server.signals import handle_signals
@@ -68,6 +70,9 @@ def run(options: argparse.Namespace) -> int:
             "allow_anonymous": options.allow_anonymous or None,
         },
     )
+    faults = serving_faults(settings)
+    if faults:
+        raise SettingsError("\n".join(faults))
     logging.basicConfig(
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -135,7 +140,8 @@ def _greeting(server: Server) -> str:
     lines.append(f"  access      {_access(settings)}")
     lines += [
         "Next, in another terminal:",
-        f"  rtcore tail{where}" + (" --since 5m" if not settings.demo else ""),
+        # The newest events, as many as there are: of a time before the start, nobody could say what there was.
+        f"  rtcore tail{where}" + (" --since last:20" if not settings.demo else ""),
         f"  rtcore exec{where} -- sh -c 'for i in 1 2 3; do echo step $i; sleep 1; done'",
         "Ctrl-C ends it: clients are told to come back; once more ends it at once.",
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rtcore.errors import SettingsError
 from rtcore.server.settings import Settings
-from rtcore.server.settings_sources import load_settings
+from rtcore.server.settings_sources import read_settings
 
 __all__ = ["add_settings_arguments", "settings_of"]
 
@@ -31,7 +31,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(options: argparse.Namespace, flags: Mapping[str, object] | None = None) -> Settings:
     """
-    The effective settings.
+    The effective settings, each of which is right by itself; `serving_faults` looks at what is wrong between them.
 
     Args:
         options: What `add_settings_arguments` declared.
@@ -49,4 +49,4 @@ def settings_of(options: argparse.Namespace, flags: Mapping[str, object] | None 
     file: Path | None = options.config
     if file is None and os.environ.get("RTCORE_SETTINGS"):
         file = Path(os.environ["RTCORE_SETTINGS"])
-    return load_settings(file, os.environ, overrides)
+    return read_settings(file, os.environ, overrides)

@@ -112,7 +112,7 @@ class RecoveryNotice(ReceivedEvent):
         if self.restarted:
             return f"the server restarted (new epoch): events before {self.position} cannot be recovered"
         if not self.before:
-            return "the history does not reach back as far as was asked"
+            return "the history begins later than was asked: the server started since, or holds no older events"
         return f"some events between {self.before} and {self.position} are no longer held and cannot be recovered"
 
 

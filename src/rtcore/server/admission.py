@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -41,6 +42,8 @@ class PoolStatistics:
     """Most connections that there may be at once."""
     addresses: int
     """Distinct addresses that connections come from now."""
+    endpoints: Mapping[str, tuple[int, int]]
+    """Connections now, and most at once, of each endpoint that has a maximum of its own; by path."""
 
 
 @define(eq=False)
@@ -123,6 +126,7 @@ class ConnectionPool:
             refused=self._refused,
             limit=self.limits.connections,
             addresses=len(self._addresses),
+            endpoints={path: (room.active, room.limit) for path, room in self._rooms.items()},
         )
 
     def _refuse(self, status: int, message: str) -> HandshakeRefused:

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from rtcore.errors import SettingsError
 from rtcore.hub.dialect import RTCORE, Dialect
 from rtcore.server.conversation import Converser
 from rtcore.server.profile_settings import ProfileSettings, all_profiles
@@ -26,24 +25,15 @@ def make_profiles(settings: Settings, converser: Converser) -> Iterator[Profile]
     The endpoints of a server that speak `rtcore.v1` or a dialect of it.
 
     Args:
-        settings: Of the server.
+        settings: Of the server, as `check_profiles` lets them pass.
         converser: Serves those that have nothing special.
-
-    Raises:
-        SettingsError: If a profile's dialect is unknown, or it needs authentication where none is configured.
     """
-    yield Profile(path=settings.path, conversation=converser.converse)
+    yield Profile(path=settings.path, dialect="rtcore", conversation=converser.converse)
     dialects = {"rtcore": RTCORE, **converser.hub.registry.dialects}
-    for name, profile in all_profiles(settings.profiles).items():
-        asked_for = name in settings.profiles
+    for profile in all_profiles(settings.profiles).values():
         if profile.dialect not in dialects:
-            if asked_for:
-                known = ", ".join(sorted(dialects))
-                raise SettingsError(f'$.profiles.{name}.dialect: expected one of {known}, got "{profile.dialect}"')
-            continue  # the hub has no such feature
+            continue  # built in, and the hub has no such feature
         if profile.authentication == "required" and converser.authenticator is None:
-            if asked_for:
-                raise SettingsError(f"$.profiles.{name}.authentication: required, but no authentication is configured")
             continue  # built in, and safe by default: without keys there is nobody to be kept apart
         yield _make_profile(profile, dialects[profile.dialect], settings, converser)
 
@@ -58,6 +48,7 @@ def _make_profile(profile: ProfileSettings, dialect: Dialect, settings: Settings
     )
     return Profile(
         path=profile.path,
+        dialect=profile.dialect,
         conversation=conversing.converse,
         anonymous=anonymous,
         limits=_limits_of(profile, settings.limits),

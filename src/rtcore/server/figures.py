@@ -7,7 +7,17 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-__all__ = ["ServerFigures", "ServerPort"]
+__all__ = ["EndpointFigures", "ServerFigures", "ServerPort"]
+
+
+@frozen(kw_only=True)
+class EndpointFigures:
+    """Connections of the endpoints that speak one dialect."""
+
+    connections: int
+    """Just now."""
+    maximum: int
+    """Most that are admitted at once."""
 
 
 @frozen(kw_only=True)
@@ -22,6 +32,8 @@ class ServerFigures:
     """WebSocket connections ever admitted."""
     connections_maximum: int = 0
     """Most connections that are admitted at once."""
+    dialects: Mapping[str, EndpointFigures] = field(factory=dict)
+    """The same of the endpoints that speak a dialect, by its name."""
     refused: Mapping[str, int] = field(factory=dict)
     """Connections refused, by the HTTP status of the answer."""
     messages_received: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from starlette.applications import Starlette
@@ -47,7 +48,7 @@ from rtcore.values.events import Json
 from rtcore.values.identity import ANONYMOUS, Identity
 from rtcore.values.limits import Limits
 
-__all__ = ["ROUTES", "build_app"]
+__all__ = ["ROUTES", "build_app", "served_paths"]
 
 
 ROUTES: Final = (
@@ -61,6 +62,14 @@ ROUTES: Final = (
     RouteRule("POST", "/api/v1/revoke", Audience.ADMIN, revoke),
 )
 """All routes but those of features, and `/metrics` and `/openapi.json`, which are made for each application."""
+
+_METRICS: Final = "/metrics"
+_OPENAPI: Final = "/openapi.json"
+
+
+def served_paths(rest: Sequence[RestModule]) -> list[str]:
+    """All paths of the application, with those of features; names in braces stand for one part of a path."""
+    return [*(rule.path for rule in chain(ROUTES, *(module.rules for module in rest))), _METRICS, _OPENAPI]
 
 
 def build_app(
@@ -154,8 +163,8 @@ def _routes(context: HttpContext, version: str, rest: Sequence[RestModule]) -> l
     rules = (
         *ROUTES,
         *(rule for module in rest for rule in module.rules),
-        RouteRule("GET", "/metrics", Audience.METRICS, metrics_handler(make_registry(collector))),
-        RouteRule("GET", "/openapi.json", Audience.EVERYONE, partial(_describe, document)),
+        RouteRule("GET", _METRICS, Audience.METRICS, metrics_handler(make_registry(collector))),
+        RouteRule("GET", _OPENAPI, Audience.EVERYONE, partial(_describe, document)),
     )
     return [Route(rule.path, guard(context, rule.audience, rule.handler), methods=[rule.method]) for rule in rules]
 

@@ -24,7 +24,7 @@ from rtcore.values.events import Json, Lane, check_event_type
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
-__all__ = ["KEY_LENGTH", "LANES", "publish", "publish_batch", "read_idempotency_key"]
+__all__ = ["KEY_LENGTH", "LANES", "publish", "publish_batch", "read_idempotency_key", "stored_response"]
 
 LANES: Final = {lane.name.lower(): lane for lane in Lane}
 
@@ -95,14 +95,14 @@ async def _answer_once(
     digest = fingerprint(request.url.path, body)
     stored = context.idempotency.find(key, digest) if key is not None else None
     if stored is not None:
-        return _reply(stored, replayed=True)
+        return stored_response(stored, replayed=True)
     try:
         reply = StoredReply(status=200, body=carry_out(body))
     except _PartlyDone as partly:
         reply = StoredReply(status=HTTP_STATUS[partly.error.code], body=bytes(error_response(partly.error).body))
     if key is not None:
         context.idempotency.keep(key, digest, reply)
-    return _reply(reply, replayed=False)
+    return stored_response(reply, replayed=False)
 
 
 def read_idempotency_key(context: HttpContext, request: Request, identity: Identity) -> IdempotencyKey | None:
@@ -120,7 +120,8 @@ def read_idempotency_key(context: HttpContext, request: Request, identity: Ident
     return IdempotencyKey.read(client_name(context, request, identity), values[0])
 
 
-def _reply(stored: StoredReply, *, replayed: bool) -> Response:
+def stored_response(stored: StoredReply, *, replayed: bool) -> Response:
+    """A reply as it is sent; `replayed`: it is that of an earlier request."""
     headers = {"idempotent-replayed": "true"} if replayed else {}
     return Response(stored.body, status_code=stored.status, headers=headers, media_type="application/json")
 

@@ -7,7 +7,6 @@ adds another. Nothing is held or run for an endpoint that nobody is connected to
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from typing import Any, Final, Literal
 from attrs import evolve, field, fields, frozen
 
 from rtcore.values.channels import check_channel_name
-from rtcore.values.rules import Rule, each, items, number, one_of, optional, text, whole
+from rtcore.values.rules import Rule, each, items, number, one_of, optional, table, text, whole
 
 __all__ = ["BUILT_IN_PROFILES", "WEB_PATH", "ProfileSettings", "all_profiles"]
 
@@ -33,20 +32,7 @@ def _is_template(value: str) -> bool:
         return False
 
 
-def _is_names(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(name, str) and isinstance(other, str) and name and other for name, other in value.items()
-    )
-
-
-def _is_schedules(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(name, str) and type(seconds) in (int, float) and 0 < seconds < math.inf
-        for name, seconds in value.items()
-    )
-
-
-_NAMES: Final = Rule("a table of names by names", _is_names)
+_NAMES: Final = table("a table of names by names", text(), text())
 _PATH: Final = text('a path such as "/ws/mobile"', lambda value: not value or bool(WEB_PATH.fullmatch(value)))
 _SECONDS: Final = optional(number(over=True))
 
@@ -81,7 +67,7 @@ class ProfileSettings:
     events: Mapping[str, str] = field(default=_NONE, validator=_NAMES)
     """What types of events are, to what its clients call them."""
     schedules: Mapping[str, float] = field(
-        default=_NONE, validator=Rule("a table of seconds over 0 by command", _is_schedules)
+        default=_NONE, validator=table("a table of seconds over 0 by command", text(), number(over=True))
     )
     """Commands without data that are carried out for each client every so many seconds, as though it had asked."""
     authentication_seconds: float | None = field(default=None, validator=_SECONDS)

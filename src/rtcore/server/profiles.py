@@ -36,6 +36,8 @@ class Profile:
     path: str
     handler: EndpointHandler | None = None
     conversation: Callable[[WebSocketConnection], Conversation | None] = field(default=lambda connection: None)
+    dialect: str | None = None
+    """The name of what is spoken here; None: what an application's handler makes of it."""
     subprotocols: tuple[str, ...] = (PROTOCOL_NAME,)
     authenticates_itself: bool = True
     """Whether a client may connect without a token and send it in its first message."""

@@ -25,7 +25,7 @@ from rtcore.errors import SettingsError
 from rtcore.features.system_metrics import SystemMetrics
 from rtcore.hub.hub import Hub
 from rtcore.protocol.compression import compression_totals
-from rtcore.server.admission import ConnectionPool
+from rtcore.server.admission import ConnectionPool, PoolStatistics
 from rtcore.server.arrivals import Arrivals
 from rtcore.server.authentication import Authenticator
 from rtcore.server.connections import Connections
@@ -33,13 +33,14 @@ from rtcore.server.conversation import Converser
 from rtcore.server.demo import run_demo
 from rtcore.server.draining import Drain
 from rtcore.server.endpoints import make_profiles
-from rtcore.server.figures import ServerFigures
+from rtcore.server.figures import EndpointFigures, ServerFigures
 from rtcore.server.hooks import ConnectionHooks, Presence
 from rtcore.server.http_api import build_app
 from rtcore.server.http_bridge import BridgeConfig
 from rtcore.server.incoming import Incoming, own_address
 from rtcore.server.listener import accept_connections, open_listeners
 from rtcore.server.origins import OriginPolicy
+from rtcore.server.profile_check import ECHO_PATH, check_endpoint_path
 from rtcore.server.profiles import ECHO, EndpointHandler, MessageHandler, Profile
 from rtcore.server.proxies import ProxyTrust
 from rtcore.server.reception import Reception
@@ -86,7 +87,7 @@ class Server:
     ) -> None:
         self.hub = hub
         self.settings = settings = settings or Settings()
-        for warning in check_settings(settings):
+        for warning in check_settings(settings, hub.registry):
             logger.warning("%s", warning)
         self.pool = ConnectionPool(settings.limits, settings.retry_after_seconds)
         self.ledger = ViolationLedger(settings.limits)
@@ -110,10 +111,9 @@ class Server:
         self._drain = Drain(settings, hub.timeouts)
         self._system = SystemMetrics(hub)
         origins, proxies = OriginPolicy.of(settings), ProxyTrust(settings.trusted_proxies)
-        profiles = _by_path(self._profiles(endpoints or {}))
-        for profile in profiles.values():
-            if profile.connections is not None:
-                self.pool.limit_path(profile.path, profile.connections)
+        self._endpoints = profiles = _by_path(self._profiles(endpoints or {}))
+        for profile in profiles.values():  # those without a maximum of their own are counted all the same
+            self.pool.limit_path(profile.path, profile.connections or settings.limits.connections)
         self._reception = Reception(
             settings,
             profiles=profiles,
@@ -166,8 +166,9 @@ class Server:
         )
         yield from make_profiles(self.settings, converser)
         if self.settings.echo:
-            yield Profile.of_handler("/echo", ECHO)
+            yield Profile.of_handler(ECHO_PATH, ECHO)
         for path, handler in endpoints.items():
+            check_endpoint_path(path, self.hub.registry)
             yield Profile.of_handler(path, handler)
 
     # What is told of it
@@ -207,6 +208,7 @@ class Server:
             connections=pool.active,
             connections_total=pool.total_created,
             connections_maximum=pool.limit,
+            dialects=_by_dialect(self._endpoints.values(), pool),
             refused=dict(self._connections.refused),
             messages_received=traffic.messages_in,
             messages_sent=traffic.messages_out,
@@ -347,8 +349,20 @@ def _by_path(profiles: Iterable[Profile]) -> dict[str, Profile]:
     found: dict[str, Profile] = {}
     for profile in profiles:
         if profile.path in found:
-            raise SettingsError(f"$.profiles: two endpoints at {profile.path}")
+            raise SettingsError(f"endpoints: there is one at {profile.path} already")
         found[profile.path] = profile
+    return found
+
+
+def _by_dialect(profiles: Iterable[Profile], pool: PoolStatistics) -> dict[str, EndpointFigures]:
+    found: dict[str, EndpointFigures] = {}
+    for profile in profiles:
+        if profile.dialect is not None:
+            before = found.get(profile.dialect, EndpointFigures(connections=0, maximum=0))
+            active, most = pool.endpoints[profile.path]
+            found[profile.dialect] = EndpointFigures(
+                connections=before.connections + active, maximum=min(before.maximum + most, pool.limit)
+            )
     return found
 
 

@@ -10,18 +10,33 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from attrs import Factory, field, frozen, validators
 
 from rtcore.errors import SettingsError
+from rtcore.features.metric_streams.settings import BUILT_IN_STREAMS
 from rtcore.features.settings import FeatureSettings
 from rtcore.server.profile_settings import BUILT_IN_PROFILES, WEB_PATH, ProfileSettings
 from rtcore.values.channels import Namespace, check_channel_name
 from rtcore.values.limits import Limits
-from rtcore.values.rules import Rule, each, file_path, items, name_set, network, number, one_of, optional, text, whole
+from rtcore.values.rules import (
+    Rule,
+    each,
+    file_path,
+    items,
+    name_set,
+    network,
+    number,
+    one_of,
+    optional,
+    show_setting,
+    table,
+    text,
+    whole,
+)
 from rtcore.values.secret import Secret
 
 __all__ = [
@@ -50,22 +65,33 @@ def _secret(value: str | Secret | None) -> Secret | None:
     return Secret(value) if isinstance(value, str) else value
 
 
-def _is_namespaces(value: object) -> bool:
-    if not isinstance(value, Mapping):
-        return False
+def _is_namespace(name: str) -> bool:
     try:
-        return all(":" not in check_channel_name(name) and isinstance(item, Namespace) for name, item in value.items())
+        return ":" not in check_channel_name(name)
     except ValueError:
         return False
 
 
 def _is_profiles(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(profile, ProfileSettings) and (profile.path or name in BUILT_IN_PROFILES)
-        for name, profile in value.items()
-    )
+    return isinstance(value, Mapping) and not any(_profile_faults(value))
 
 
+def _profile_faults(profiles: object) -> Iterator[tuple[str | int, str]]:
+    for name, profile in profiles.items() if isinstance(profiles, Mapping) else ():
+        if not isinstance(profile, ProfileSettings):
+            yield name, f"expected a table of settings, got {show_setting(profile)}"
+        elif not profile.path and name not in BUILT_IN_PROFILES:
+            yield name, f"expected a path, since only {', '.join(sorted(BUILT_IN_PROFILES))} are built in"
+
+
+_NAMESPACES: Final = table(
+    "a table of namespaces, each name that of a channel and without a colon",
+    text("a name that a channel may have, without a colon", _is_namespace),
+    Rule("a table of options", lambda value: isinstance(value, Namespace)),
+)
+_PROFILES: Final = Rule(
+    "a table of profiles, those that are not built in with a path", _is_profiles, parts=_profile_faults
+)
 _ANY_SECRET: Final = Rule("text", lambda value: isinstance(value, Secret), True)
 _LONG_SECRET: Final = Rule(
     f"a secret of at least {SECRET_BYTES} bytes",
@@ -186,12 +212,11 @@ class Settings:
     limits: Limits = field(default=Factory(Limits), validator=validators.instance_of(Limits))
     """The bounds of every connection, channel and request."""
     namespaces: Mapping[str, Namespace] = field(
-        factory=dict,
-        validator=Rule("a table of namespaces, each name that of a channel and without a colon", _is_namespaces),
+        factory=dict, validator=_NAMESPACES
     )
     """Options of the channels whose names begin with the table's name."""
     profiles: Mapping[str, ProfileSettings] = field(
-        factory=dict, validator=Rule("a table of profiles, those that are not built in with a path", _is_profiles)
+        factory=dict, validator=_PROFILES
     )
     """Endpoints of your own, and changes to those that are built in, by name."""
     store: StoreSettings | None = field(
@@ -304,5 +329,11 @@ def check_conflicts(settings: Settings) -> None:
         for name, value, bound_name, bound in no_more
         if value > bound
     ]
+    streams = len(BUILT_IN_STREAMS | settings.features.metrics.client_streams)
+    if streams > limits.metric_streams:
+        faults.append(
+            f"$.limits.metric_streams: expected at least {streams} (those of every hub, and "
+            f"features.metrics.client_streams), got {limits.metric_streams}"
+        )
     if faults:
         raise SettingsError("\n".join(faults))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rtcore.errors import SettingsError
+from rtcore.hub.registry import FeatureRegistry
 from rtcore.server.keys import load_keys
+from rtcore.server.profile_check import check_profiles
 from rtcore.server.settings import Settings, check_conflicts, check_exposure
 from rtcore.server.settings_converter import check_types
 from rtcore.server.tls import TlsContext
@@ -13,12 +15,14 @@ from rtcore.server.tls import TlsContext
 __all__ = ["check_settings"]
 
 
-def check_settings(settings: Settings) -> tuple[str, ...]:
+def check_settings(settings: Settings, registry: FeatureRegistry | None = None) -> tuple[str, ...]:
     """
-    Check settings as a server's start does: values, conflicts, exposure, and whether keys and certificate can be used.
+    Check settings as a server's start does: values, conflicts, exposure, endpoints, and whether keys and certificate
+    can be used.
 
     Args:
         settings: From `load_settings`, or built in code.
+        registry: Of the hub that is to be served; None: endpoints are not looked at.
 
     Returns:
         Warnings: what is allowed and may not be meant, one line each with its path.
@@ -31,6 +35,8 @@ def check_settings(settings: Settings) -> tuple[str, ...]:
         lambda: check_conflicts(settings),
         lambda: check_exposure(settings),
     ]
+    if registry is not None:
+        checks.append(lambda: check_profiles(settings, registry))
     authentication, tls = settings.authentication, settings.tls
     if authentication is not None:
         checks.append(lambda: load_keys(authentication.keys))

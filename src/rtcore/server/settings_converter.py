@@ -24,6 +24,7 @@ from cattrs import (
     BaseValidationError,
     Converter,
     ForbiddenExtraKeysError,
+    IterableValidationError,
     IterableValidationNote,
 )
 from cattrs.gen import make_dict_structure_fn, override
@@ -196,9 +197,7 @@ def _field_hook(attribute: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
             if value is not None and not _takes(without_none(kind), value):
                 raise ValueError
             result = _CONVERTER.structure(value, kind)  # type: ignore[arg-type]  # resolved above, never None
-            if attribute.validator is not None:
-                final = attribute.converter(result) if callable(attribute.converter) else result
-                attribute.validator(None, attribute, final)
+            _validate(attribute, value, result)
         except BaseValidationError:
             raise  # its own members name their paths
         except (ValueError, TypeError):
@@ -207,6 +206,26 @@ def _field_hook(attribute: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
         return result
 
     return structure
+
+
+def _validate(attribute: attrs.Attribute[Any], value: Any, result: Any) -> None:
+    """Hold a structured value to its field's rule; of a list or table, each part that is wrong is named."""
+    rule = attribute.validator
+    if rule is None:
+        return
+    final = attribute.converter(result) if callable(attribute.converter) else result
+    if isinstance(rule, Rule) and not rule.passes(final):
+        # Of what becomes a set, only the list that was given has indexes.
+        faults = list(rule.parts(value if isinstance(value, (list, tuple)) else final))
+        if faults:
+            raise IterableValidationError("", [_at(place, words) for place, words in faults], object)
+    rule(None, attribute, final)
+
+
+def _at(place: str | int, words: str) -> ValueError:
+    error = ValueError(words)
+    error.add_note(IterableValidationNote("", place, object))
+    return error
 
 
 def _class_hook(kind: type) -> Callable[[Any, Any], Any]:

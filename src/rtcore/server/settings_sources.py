@@ -20,7 +20,7 @@ from rtcore.server.settings import Settings, check_conflicts
 from rtcore.server.settings_converter import fields_of, is_table, step, structure_settings, without_none
 from rtcore.server.settings_text import parse_text
 
-__all__ = ["ENVIRONMENT_PREFIX", "OTHER_VARIABLES", "load_settings"]
+__all__ = ["ENVIRONMENT_PREFIX", "OTHER_VARIABLES", "load_settings", "read_settings"]
 
 ENVIRONMENT_PREFIX: Final = "RTCORE_"
 
@@ -50,14 +50,21 @@ def load_settings(
     Raises:
         SettingsError: With one line per fault, over all sources.
     """
+    settings = read_settings(file, environ, overrides)
+    check_conflicts(settings)
+    return settings
+
+
+def read_settings(
+    file: Path | None = None, environ: Mapping[str, str] | None = None, overrides: Mapping[str, object] | None = None
+) -> Settings:
+    """As `load_settings`, for whoever has `check_settings` say what is wrong between values, with everything else."""
     table: dict[str, Any] = {} if file is None else _anchored(_read(file), Settings, file.parent)
     labels: dict[str, str] = {}
     for path, value, label in (*_from_environment(environ or {}), *_from_overrides(overrides or {})):
         _set(table, path, value)
         labels["$" + "".join(step("", name) for name in path)] = label
-    settings = structure_settings(table, labels)
-    check_conflicts(settings)
-    return settings
+    return structure_settings(table, labels)
 
 
 def _read(file: Path) -> dict[str, Any]:

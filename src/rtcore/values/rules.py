@@ -10,12 +10,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from rtcore.values.shown import Kinds, show
 
@@ -32,6 +32,7 @@ __all__ = [
     "one_of",
     "optional",
     "show_setting",
+    "table",
     "text",
     "whole",
 ]
@@ -62,11 +63,17 @@ class Rule:
     """What follows `expected`, such as `a whole number from 0 to 65535`."""
     passes: Callable[[Any], bool]
     secret: bool = False
+    parts: Callable[[Any], Iterable[tuple[str | int, str]]] = field(default=lambda _value: ())
+    """Of a list or table that does not pass: each index or key that is to blame, with the words for it."""
 
     def __call__(self, _instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not self.passes(value):
-            got = show_setting(value, secret=self.secret)
-            raise ValueError(f"{attribute.name}: expected {self.expectation}, got {got}")
+            parts = [f"{attribute.name}[{json.dumps(place)}]: {words}" for place, words in self.parts(value)]
+            raise ValueError("\n".join(parts) or f"{attribute.name}: {self.words(value)}")
+
+    def words(self, value: object) -> str:
+        """What is said of a value that does not pass."""
+        return f"expected {self.expectation}, got {show_setting(value, secret=self.secret)}"
 
 
 def whole(least: int, most: int | None = None) -> Rule:
@@ -119,7 +126,30 @@ def each(rule: Rule) -> Rule:
     def passes(value: object) -> bool:
         return isinstance(value, (tuple, frozenset)) and all(rule.passes(item) for item in value)
 
-    return Rule(f"a list, each item {rule.expectation}", passes, rule.secret)
+    def parts(value: object) -> Iterable[tuple[str | int, str]]:
+        if isinstance(value, (list, tuple, frozenset)):
+            for index, item in enumerate(value):
+                if not rule.passes(item):  # a set has no order: an item of one is named by itself
+                    yield (item if isinstance(value, frozenset) else index), rule.words(item)
+
+    return Rule(f"a list, each item {rule.expectation}", passes, rule.secret, parts)
+
+
+def table(expectation: str, name: Rule, item: Rule, *, secret: bool = False) -> Rule:
+    """A table whose names all pass one rule, and its items another."""
+
+    def passes(value: object) -> bool:
+        return isinstance(value, Mapping) and all(name.passes(key) and item.passes(each) for key, each in value.items())
+
+    def parts(value: object) -> Iterable[tuple[str | int, str]]:
+        if isinstance(value, Mapping):
+            for key, each in value.items():
+                if not name.passes(key):
+                    yield key, name.words(key)
+                elif not item.passes(each):
+                    yield key, item.words(each)
+
+    return Rule(expectation, passes, secret, parts)
 
 
 def items(value: Iterable[str]) -> tuple[str, ...]:
@@ -134,7 +164,7 @@ def name_set(value: Iterable[str]) -> frozenset[str]:
 
 def optional(rule: Rule) -> Rule:
     """Nothing, or what passes a rule."""
-    return Rule(rule.expectation, lambda value: value is None or rule.passes(value), rule.secret)
+    return Rule(rule.expectation, lambda value: value is None or rule.passes(value), rule.secret, rule.parts)
 
 
 def file_path() -> Rule:

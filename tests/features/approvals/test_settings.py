@@ -28,7 +28,7 @@ def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
     ("text", "fault"),
     [
         ('approver_roles = "boss"', 'approver_roles: expected a list, each item text that is not empty, got "boss"'),
-        ('requester_roles = [""]', "requester_roles: expected a list, each item text that is not empty, got a list"),
+        ('requester_roles = [""]', "requester_roles[0]: expected text that is not empty, got \"\""),
         ("decide_own = 1", "decide_own: expected true or false, got 1"),
         ("expires_seconds = 0", "expires_seconds: expected a number over 0, up to 3153600000, got 0"),
         ("maximum_seconds = 1e12", "maximum_seconds: expected a number over 0, up to 3153600000, got 1000000000000.0"),

@@ -137,6 +137,8 @@ async def test_names_are_taken_once_unless_replaced(autojump_clock: Any) -> None
             hub.metrics.declare("one_more")
         with pytest.raises(ValueError, match=r"interval of 0 s is shorter than 0\.05 s"):
             hub.metrics.register("cpu", source, interval=0, replace=True)
+        with pytest.raises(ValueError, match="interval of inf s is not finite"):
+            hub.metrics.register("cpu", source, interval=float("inf"), replace=True)
         async with hub.subscribe("streams:cpu") as events:
             hub.metrics.register("cpu", source, interval=1, replace=True)
             assert (await anext(events)).data["data"] == {"depth": 3}, "whoever watches, watches the new one"

@@ -17,7 +17,7 @@ from trio.testing import memory_stream_pair
 
 from rtcore.application import ApplicationHub
 from rtcore.errors import AuthenticationError
-from rtcore.server.figures import ServerFigures
+from rtcore.server.figures import EndpointFigures, ServerFigures
 from rtcore.server.http_api import build_app
 from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
 from rtcore.server.rest.modules import rest_modules
@@ -46,7 +46,12 @@ class Surroundings:
 
     def statistics(self) -> ServerFigures:
         return ServerFigures(
-            started_at=self.now - 60, connections=3, connections_total=7, connections_maximum=1000, refused={"full": 2}
+            started_at=self.now - 60,
+            connections=3,
+            connections_total=7,
+            connections_maximum=1000,
+            dialects={"dashboard": EndpointFigures(connections=2, maximum=100)},
+            refused={"full": 2},
         )
 
     def authenticate(self, token: str) -> Identity:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 
 from rtcore.values.channels import Namespace
 from rtcore.values.identity import Identity
@@ -23,6 +24,7 @@ RULE = {
     "channels": ["dashboard", "webhook"],
     "cooldown": 300000,
 }
+CONSTANT = "expected a field to be compared, such as cpu_utilization > 0.8, got only constants"
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -72,6 +74,8 @@ async def test_reading_needs_what_the_channel_needs(open_api: Any) -> None:
          "percentile, anomaly, abs, changed"),
         ({"condition": "avg(cpu, 60) > 1"}, 400, "condition",
          'condition: column 10: expected a duration, as in avg(field, 60s), after ",", got "60"'),
+        ({"condition": "true"}, 400, "condition", f"condition: column 1: {CONSTANT}"),
+        ({"condition": "1 > 0 and not false"}, 400, "condition", f"condition: column 1: {CONSTANT}"),
         ({"condition": "x" * 1001}, 413, "condition",
          "condition: column 1001: condition of 1001 characters exceeds alert_condition_length=1000"),
         ({"condition": 5}, 400, "condition", "condition: expected text, got a number"),
@@ -110,7 +114,34 @@ async def test_body_that_is_no_object_is_refused(open_api: Any, content: bytes, 
         assert (await api.client.post(PATH, content=content, headers=headers)).status_code == status
 
 
-async def test_second_rule_of_a_name_and_one_too_many_are_a_conflict(open_api: Any) -> None:
+async def test_rule_with_a_key_is_added_once(open_api: Any) -> None:
+    """A client that lost the connection before the answer sends the same again, perhaps while the first is written."""
+    async with open_api(identities=IDENTITIES) as api:
+        headers = bearer("manager") | {"Idempotency-Key": "deploy-7"}
+        answers: list[Any] = []
+
+        async def post() -> None:
+            answers.append(await api.client.post(PATH, json=RULE, headers=headers))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(post)
+            nursery.start_soon(post)
+        first, again = sorted(answers, key=lambda answer: "idempotent-replayed" in answer.headers)
+        assert (first.status_code, again.status_code) == (200, 200)
+        assert (first.content, again.headers["idempotent-replayed"]) == (again.content, "true")
+        assert "idempotent-replayed" not in first.headers
+        other = await api.client.post(PATH, json=RULE | {"name": "b"}, headers=headers)
+        assert (other.status_code, other.json()["error"]["field"]) == (409, "Idempotency-Key")
+        theirs = await api.client.post(
+            PATH, json=RULE | {"name": "b"}, headers=bearer("admin") | {"Idempotency-Key": "deploy-7"}
+        )
+        assert theirs.status_code == 200, "a key belongs to whoever used it"
+        refused = bearer("manager") | {"Idempotency-Key": "next"}
+        assert (await api.client.post(PATH, json=RULE, headers=refused)).status_code == 409
+        assert (await api.client.post(PATH, json=RULE | {"name": "c"}, headers=refused)).status_code == 200, "not kept"
+
+
+async def test_second_rule_of_a_name_is_a_conflict_and_one_too_many_is_over_a_limit(open_api: Any) -> None:
     async with open_api(identities=IDENTITIES, limits=Limits(alert_rules=2)) as api:
         headers = bearer("manager")
         assert (await api.client.post(PATH, json=RULE, headers=headers)).status_code == 200
@@ -118,7 +149,9 @@ async def test_second_rule_of_a_name_and_one_too_many_are_a_conflict(open_api: A
         assert (response.status_code, response.json()["error"]["field"]) == (409, "name")
         assert (await api.client.post(PATH, json=RULE | {"name": "b"}, headers=headers)).status_code == 200
         response = await api.client.post(PATH, json=RULE | {"name": "c"}, headers=headers)
-        assert (response.status_code, response.json()["error"]["message"]) == (409, "there are alert_rules=2 already")
+        error = response.json()["error"]
+        assert (response.status_code, error["code"], error["transient"]) == (413, "limit.too_large", False)
+        assert error["message"] == "there are alert_rules=2 already; remove one first"
 
 
 async def test_unknown_parameters_are_refused(open_api: Any) -> None:

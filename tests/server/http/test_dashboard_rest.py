@@ -45,7 +45,7 @@ async def test_statistics_say_how_each_stream_is(open_api: Any) -> None:
         async with api.hub.subscribe("streams:broken") as events:
             await anext(events)
             body = (await api.client.get(STATS)).json()
-        assert body["clients"] == {"connected": 3, "maximum": 1000}
+        assert body["clients"] == {"connected": 2, "maximum": 100}
         assert (body["health"], body["failing_count"], body["watched_count"], body["running_count"]) == (
             "degraded",
             1,

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from rtcore.values.rules import Rule, each, items, text, whole
+from rtcore.values.rules import each, items, table, text, whole
 
 __all__ = ["CATEGORIES", "ActivitySettings"]
 
@@ -31,12 +31,6 @@ CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
 """Categories by the beginning of event types, up to a `.`, `:` or `_` or the end; the longest one counts."""
 
 
-def _is_categories(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(name, str) and isinstance(category, str) and name and category for name, category in value.items()
-    )
-
-
 @frozen(kw_only=True)
 class ActivitySettings:
     """Settings of the activity timeline."""
@@ -51,7 +45,7 @@ class ActivitySettings:
     exported: int = field(default=10_000, validator=whole(1))
     """Most activities of one export."""
     categories: Mapping[str, str] = field(
-        factory=dict, validator=Rule("a table of categories by the beginning of event types", _is_categories)
+        factory=dict, validator=table("a table of categories by the beginning of event types", text(), text())
     )
     """More categories than those that are built in, by the beginning of event types up to a `.`, `:` or `_` or the end;
     the longest one counts. Other events are no activity."""

@@ -28,7 +28,7 @@ from rtcore.features.alerts.channels.targets import Targets, open_targets
 from rtcore.features.alerts.commands import alert_commands
 from rtcore.features.alerts.delivery import Deliveries, Delivery
 from rtcore.features.alerts.hooks import AlertHook, AlertHooks
-from rtcore.features.alerts.rule import AlertRule, RuleBody, check_rule
+from rtcore.features.alerts.rule import AlertRule, RuleBody, check_reads, check_rule
 from rtcore.features.alerts.rule_book import RuleBook, WatchedRule
 from rtcore.features.alerts.rule_state import Phase
 from rtcore.features.alerts.settings import AlertSettings
@@ -158,11 +158,13 @@ class Alerts(Feature):
         """
         body = read_object(rule.document() if isinstance(rule, RuleBody) else rule, RuleBody)
         condition = check_rule(body, self._limits, known_channels=self._targets.known())
+        check_reads(condition)
         async with self._journal.lock:
-            if len(self._book) >= self._limits.alert_rules:
-                raise RequestError(ErrorCode.CONFLICT, f"there are alert_rules={self._limits.alert_rules} already")
             if self._book.named(body.name) is not None:
                 raise RequestError(ErrorCode.CONFLICT, "name: another rule has this name", field="name")
+            if len(self._book) >= self._limits.alert_rules:  # not for a while: until somebody removes one
+                words = f"there are alert_rules={self._limits.alert_rules} already; remove one first"
+                raise RequestError(ErrorCode.TOO_LARGE, words)
             added = AlertRule(
                 id=secrets.token_hex(ID_BYTES),
                 body=body,

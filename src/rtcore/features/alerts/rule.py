@@ -26,7 +26,7 @@ from rtcore.protocol.wire_fields import flag, items, nested, one_of, read_object
 from rtcore.values.events import Json, format_timestamp
 from rtcore.values.limits import Limits
 
-__all__ = ["DAYS_30", "MESSAGE_LENGTH", "AbsentRule", "AlertRule", "RuleBody", "check_rule"]
+__all__ = ["DAYS_30", "MESSAGE_LENGTH", "AbsentRule", "AlertRule", "RuleBody", "check_reads", "check_rule"]
 
 DAYS_30: Final = 30 * 24 * 3600 * 1000
 """Longest time of a rule, in milliseconds."""
@@ -157,6 +157,20 @@ def check_rule(body: RuleBody, limits: Limits, *, known_channels: Collection[str
     if body.message is not None:
         _check_message(body.message, [*TEXT_NAMES, *field_needs(condition)])
     return condition
+
+
+def check_reads(condition: Expression) -> None:
+    """
+    Refuse a condition that reads nothing: no sample would ever have it asked.
+
+    A rule that was kept is not held to this: who wants to be rid of it must be able to remove it.
+
+    Raises:
+        RequestError: With the column.
+    """
+    if not field_needs(condition):
+        words = ConditionError("expected a field to be compared, such as cpu_utilization > 0.8, got only constants", 1)
+        raise _wrong("condition", str(words))
 
 
 def _check_message(message: str, known: Collection[str]) -> None:

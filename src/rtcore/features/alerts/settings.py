@@ -17,7 +17,20 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from rtcore.features.alerts.templates import unknown_names
-from rtcore.values.rules import Rule, each, file_path, items, name_set, network, number, one_of, optional, text, whole
+from rtcore.values.rules import (
+    Rule,
+    each,
+    file_path,
+    items,
+    name_set,
+    network,
+    number,
+    one_of,
+    optional,
+    table,
+    text,
+    whole,
+)
 from rtcore.values.secret import Secret
 
 __all__ = [
@@ -35,6 +48,7 @@ KINDS: Final = ("webhook", "slack", "sms", "email")
 TEXT_NAMES: Final = ("alert_id", "rule", "severity", "state", "condition", "message", "values", "started_at")
 """What the templates of the settings may name."""
 
+_TAKEN_NAMES: Final = (*KINDS, "dashboard")
 _TARGET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})", re.ASCII)
 _MAILBOX: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}", re.ASCII)
@@ -91,6 +105,7 @@ _HEADER: Final = Rule(
 _ANY_SECRET: Final = Rule(
     "text that is not empty", lambda value: isinstance(value, Secret) and value.reveal() != "", True
 )
+_TEXT_SECRET: Final = Rule("text", lambda value: isinstance(value, Secret), True)
 _TEMPLATE: Final = text(f"text in which $ stands only before {', '.join(TEXT_NAMES)}", _is_template)
 
 
@@ -136,11 +151,7 @@ class SmsTarget:
     fields: Mapping[str, Secret] = field(
         factory=dict,
         converter=_secrets,
-        validator=Rule(
-            "a table of texts",
-            lambda value: isinstance(value, Mapping) and all(isinstance(item, Secret) for item in value.values()),
-            True,
-        ),
+        validator=table("a table of texts", text(), _TEXT_SECRET, secret=True),
     )
     """Further fields as the gateway wants them, such as its key or a sender's name."""
     text_length: int = field(default=160, validator=whole(20, 1600))
@@ -184,14 +195,14 @@ class EmailTarget:
 
 
 def _targets(kind: type) -> Any:  # Any: attrs field specifiers are typed so
-    def passes(value: object) -> bool:
-        if not isinstance(value, Mapping):
-            return False
-        named = all(_TARGET_NAME.fullmatch(name) and name not in (*KINDS, "dashboard") for name in value)
-        return named and all(isinstance(item, kind) for item in value.values())
-
-    words = f"a table by name: letters, digits, _ . -, at most 64, and none of dashboard, {', '.join(KINDS)}"
-    return field(factory=dict, validator=Rule(words, passes, True))
+    words = f"letters, digits, _ . -, at most 64, and none of dashboard, {', '.join(KINDS)}"
+    rule = table(
+        f"a table by name: {words}",
+        text(f"a name of {words}", lambda name: bool(_TARGET_NAME.fullmatch(name)) and name not in _TAKEN_NAMES),
+        Rule("a table of settings", lambda value: isinstance(value, kind), True),
+        secret=True,
+    )
+    return field(factory=dict, validator=rule)
 
 
 @frozen(kw_only=True)

@@ -12,6 +12,7 @@ them, or always, where they were registered so.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar, overload
@@ -183,7 +184,7 @@ class MetricStreams(Feature):
             replace: Whether it may take the place of a stream of this name.
 
         Raises:
-            ValueError: If the name is not acceptable or taken, the interval is too short, or there are
+            ValueError: If the name is not acceptable or taken, the interval is too short or not finite, or there are
                 `Limits.metric_streams` already.
         """
         if source is None:
@@ -358,6 +359,8 @@ class MetricStreams(Feature):
         interval = self.settings.intervals.get(name, interval)
         if not interval >= LEAST_INTERVAL_SECONDS:
             raise ValueError(f"interval of {interval:g} s is shorter than {LEAST_INTERVAL_SECONDS:g} s")
+        if math.isinf(interval):  # JSON has no word for it, and what is sampled once is pushed with `publish`
+            raise ValueError("interval of inf s is not finite")
         return interval
 
     def _is_stale(self, stream: Stream) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import trio
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,12 +13,14 @@ from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.alerts.announcements import CHANNEL
 from rtcore.features.alerts.rule import DAYS_30, MESSAGE_LENGTH, RuleBody
 from rtcore.features.alerts.rule_state import Phase
-from rtcore.protocol.json_codec import json_loads
+from rtcore.protocol.json_codec import json_dumps, json_loads
 from rtcore.protocol.wire_fields import read_object
 from rtcore.server.http_bodies import read_body, read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
 from rtcore.server.http_guard import Audience, RouteRule, require_role
+from rtcore.server.http_publish import read_idempotency_key, stored_response
+from rtcore.server.idempotency import StoredReply, fingerprint
 from rtcore.server.openapi_schemas import reference
 from rtcore.server.openapi_writer import Document, OperationWriter, path_parameter
 from rtcore.server.rest.rest_module import RestModule
@@ -33,14 +36,27 @@ _PATH: Final = "/api/v1/dashboard/alerts"
 def rest_module(alerts: Alerts) -> RestModule:
     """The HTTP side of alerts; changes need one of the roles of the settings, reading what the channel needs."""
     roles = alerts.settings.roles
+    one_at_a_time = trio.Lock()
 
     async def add(context: HttpContext, request: Request, identity: Identity) -> Response:
         read_parameters(request, ())
         require_role(identity, roles)
+        key = read_idempotency_key(context, request, identity)
         body = await read_body(request, context.limits)
+        if key is None:
+            return stored_response(await add_rule(context, body, identity), replayed=False)
+        digest = fingerprint(request.url.path, body)
+        async with one_at_a_time:  # the same request may come again while the first is being written
+            stored = context.idempotency.find(key, digest)
+            reply = stored or await add_rule(context, body, identity)
+            if stored is None:
+                context.idempotency.keep(key, digest, reply)
+        return stored_response(reply, replayed=stored is not None)
+
+    async def add_rule(context: HttpContext, body: bytes, identity: Identity) -> StoredReply:
         rule = read_object(json_loads(body, context.limits.json_depth), RuleBody)
         added = await alerts.add_rule(rule, by=identity.user)
-        return JSONResponse(alerts.rule_document(added.id))
+        return StoredReply(status=200, body=json_dumps(alerts.rule_document(added.id)))
 
     async def show(context: HttpContext, request: Request, identity: Identity) -> Response:
         read_parameters(request, ())
@@ -70,7 +86,7 @@ def _paths(writer: OperationWriter, _limits: Limits) -> Document:
     return {
         _PATH: {
             **writer.get("Alerts, and their rules", "alerts", "AlertOverview", (400,), access="required"),
-            **writer.post(summary, "addAlertRule", "AlertRuleBody", "AlertRule", (409, 503)),
+            **writer.post(summary, "addAlertRule", "AlertRuleBody", "AlertRule", (409, 503), keyed=True),
         },
         f"{_PATH}/{{id}}": {
             "parameters": [path_parameter("id", {"type": "string", "minLength": 1})],

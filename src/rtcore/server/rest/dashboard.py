@@ -11,6 +11,7 @@ from starlette.responses import Response
 from rtcore.features.metric_streams.documents import dashboard_data, dashboard_statistics
 from rtcore.features.metric_streams.metric_streams import MetricStreams
 from rtcore.features.metric_streams.stream import NAME_LENGTH, StreamState
+from rtcore.server.figures import EndpointFigures
 from rtcore.server.http_bodies import read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
@@ -43,8 +44,8 @@ def rest_module(streams: MetricStreams) -> RestModule:
 async def _statistics(streams: MetricStreams, context: HttpContext, request: Request, identity: Identity) -> Response:
     """How the streams are that the asker may read."""
     read_parameters(request, ())
-    server = context.server.statistics()
-    clients: dict[str, Json] = {"connected": server.connections, "maximum": server.connections_maximum}
+    dashboards = context.server.statistics().dialects.get("dashboard", EndpointFigures(connections=0, maximum=0))
+    clients: dict[str, Json] = {"connected": dashboards.connections, "maximum": dashboards.maximum}
     document = dashboard_statistics(streams, streams.streams(identity), context.clock())
     return JSONResponse({"clients": clients, **document})
 
@@ -75,7 +76,8 @@ def _schemas(limits: Limits) -> Document:
     return {
         "DashboardStatistics": _object(
             {
-                "clients": _object({"connected": _COUNT, "maximum": _COUNT}),
+                "clients": _object({"connected": _COUNT, "maximum": _COUNT})
+                | {"description": "Of the endpoints for dashboards; those of all are in /api/v1/realtime/stats."},
                 **_COUNTS,
                 "streams": {"type": "array", "items": reference("MetricStream")},
                 "timestamp": _TIME,

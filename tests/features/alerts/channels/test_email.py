@@ -233,7 +233,7 @@ def test_hook_into_the_standard_library_is_still_there() -> None:
         ({"username": "a"}, "expected username and password, or neither of them"),
         ({"username": "a", "password": "b", "security": "none"}, "where there is a password"),
         ({"recipients": ()}, "at least one recipient"),
-        ({"recipients": ("a@b.example\r\nBcc: x@y.example",)}, "recipients: expected a list"),
+        ({"recipients": ("a@b.example\r\nBcc: x@y.example",)}, "recipients.0.: expected a mail address"),
         ({"sender": "Somebody <a@b.example>"}, "sender: expected a mail address"),
         ({"host": "a b"}, "host: expected a host name"),
         ({"host": "a\r\nb"}, "host: expected a host name"),
