@@ -77,7 +77,7 @@ BAD = [
     ("queue.nack", {"job_id": "zz", "reason": "x" * 501}, "limit.too_large", "data.reason: expected 1 to 500"),
     ("queue.extend", {"job_ids": ["zz"], "seconds": 1}, "request.not_found", 'data.job_ids[0]: no job "zz" is known'),
     ("queue.extend", {"job_ids": ["zz"], "seconds": 0}, "request.malformed", "data.seconds: expected a number over 0"),
-    ("queue.extend", {"job_ids": ["zz"], "seconds": -1}, "request.malformed", "data.seconds: expected a number of"),
+    ("queue.extend", {"job_ids": ["zz"], "seconds": -1}, "request.malformed", "data.seconds: expected a number over 0"),
     ("queue.statistics", {"queue": "nowhere"}, "request.not_found", "data.queue: no such queue"),
     ("queue.pause", {"queue": "nowhere"}, "request.not_found", "data.queue: no such queue"),
     ("queue.dead", {"queue": "there", "after": "zz"}, "request.not_found", 'data.after: "zz" is no dead letter'),

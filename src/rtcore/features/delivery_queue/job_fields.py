@@ -67,8 +67,9 @@ def wait_seconds(value: object) -> float:
 
 def over_zero(value: object) -> float:
     """Reads a time that is not over at once, in seconds; a setting says how long it may be."""
-    given = wait_seconds(value)
-    return given if given > 0 else fault(f"expected a number over 0, got {show(value)}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return wait_seconds(value)
+    return fault(f"expected a number over 0, got {show(value)}")
 
 
 def positive(value: object) -> int:
