@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import rtcore
+from rtcore.values.shown import show
 from tests.features.notifications.conftest import OpenTeam, refusal
 
 
@@ -92,9 +93,8 @@ async def test_token_of_a_workspace_too_long_for_a_channel_is_told_so(autojump_c
         sender = await team.connect("bot", "publisher", workspace="w" * 245)
         code, message = await refusal(sender, "notification.send", {"title": "t", "user": "ann"})
         assert code == "access.denied"
-        shown = '"' + "w" * 59 + "..."
         assert message == (
-            f"no channel of notifications can be named after the workspace {shown}: "
+            f"no channel of notifications can be named after the workspace {show('w' * 245)}: "
             "channel name of 263 characters exceeds the limit of 255"
         )
 
@@ -103,11 +103,11 @@ async def test_token_of_a_workspace_too_long_for_a_channel_is_told_so(autojump_c
     ("call", "arguments", "message"),
     [
         ("read", {"user": 5}, "user: expected text, got 5"),
-        ("unread", {"user": None}, "user: expected text, got nothing"),
-        ("unread", {"user": "ann", "workspace": ["acme"]}, "workspace: expected text, got a list"),
-        ("update", {"progress": "half"}, "progress: expected a number"),
-        ("update", {"progress": 101}, "progress: expected a number from 0 to 100"),
-        ("update", {"status": "over"}, "status: expected one of running, completed, failed, cancelled"),
+        ("unread", {"user": None}, "user: expected text, got null"),
+        ("unread", {"user": "ann", "workspace": ["acme"]}, "workspace: expected text, got an array"),
+        ("update", {"progress": "half"}, 'progress: expected a number from 0 to 100, got "half"'),
+        ("update", {"progress": 101}, "progress: expected a number from 0 to 100, got 101"),
+        ("update", {"status": "over"}, 'status: expected one of running, completed, failed, cancelled, got "over"'),
         ("update", {"title": "x" * 201}, "title: expected 1 to title_length=200 characters, got 201"),
     ],
 )
