@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from rtcore.hub.command_context import Reply
+from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.values.hot import value
 from rtcore.values.identity import Identity
@@ -59,6 +59,9 @@ class Dialect:
     """As `channels`, but nothing is said of those that it may not read, or that there cannot be for it."""
     announces: bool = True
     """Whether it is sent `subscribed` for these channels."""
+    begin: Callable[[Callable[[], CommandContext]], None] = lambda context_now: None
+    """Called once it is known who a client is, after its channels; with what gives the client as it is now, so that it
+    can be told what is its alone, by `context.session`, until it is gone."""
     schedules: Mapping[str, float] = field(default=_NONE)
     """Commands without data that are carried out for it every so many seconds, as though it had asked."""
 

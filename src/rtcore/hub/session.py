@@ -327,12 +327,13 @@ class Session:
     # What it is sent without asking
 
     def _begin(self, identity: Identity) -> None:
-        """It is known who it is: subscribe it to what its dialect begins with, and start the schedules."""
+        """It is known who it is: what its dialect begins with, channels first and schedules last."""
         dialect = self._dialect
         for template in dialect.channels:
             subscribe_first(self._context_now, template, self._announce, self._told)
         for template in dialect.optional_channels:
             subscribe_first(self._context_now, template, self._announce_if_there, self._told)
+        dialect.begin(self._context_now)
         if dialect.schedules:
             run_schedules(self._hub, self._connection.subscriber, dialect.schedules, self._run_scheduled)
 

@@ -24,7 +24,15 @@ from rtcore.values.events import Json, Lane, check_event_type
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
-__all__ = ["KEY_LENGTH", "LANES", "publish", "publish_batch", "read_idempotency_key", "stored_response"]
+__all__ = [
+    "KEY_LENGTH",
+    "LANES",
+    "answer_once",
+    "publish",
+    "publish_batch",
+    "read_idempotency_key",
+    "stored_response",
+]
 
 LANES: Final = {lane.name.lower(): lane for lane in Lane}
 
@@ -51,7 +59,7 @@ async def publish(context: HttpContext, request: Request, identity: Identity) ->
         publication = _read(json_loads(body, context.limits.json_depth), "", context, identity)
         return json_dumps(outcome_data(_publish(context, publication)))
 
-    return await _answer_once(context, request, identity, carry_out)
+    return await answer_once(context, request, identity, carry_out)
 
 
 async def publish_batch(context: HttpContext, request: Request, identity: Identity) -> Response:
@@ -74,7 +82,7 @@ async def publish_batch(context: HttpContext, request: Request, identity: Identi
         publications = [_read(item, f"events[{index}]", context, identity) for index, item in enumerate(items)]
         return json_dumps({"outcomes": _publish_all(context, publications)})
 
-    return await _answer_once(context, request, identity, carry_out)
+    return await answer_once(context, request, identity, carry_out)
 
 
 class _PartlyDone(Exception):
@@ -85,9 +93,21 @@ class _PartlyDone(Exception):
         self.error = error
 
 
-async def _answer_once(
+async def answer_once(
     context: HttpContext, request: Request, identity: Identity, carry_out: Callable[[bytes], bytes]
 ) -> Response:
+    """
+    Carry out what a body asks for and answer with JSON; with an `Idempotency-Key`, once.
+
+    Args:
+        context: Keeps replies by key.
+        request: Without parameters.
+        identity: Whose request, and so whose key.
+        carry_out: From body to reply, at once; what it refuses is not kept, and may be asked again.
+
+    Raises:
+        RequestError: As `carry_out`; or if body or key are not acceptable.
+    """
     read_parameters(request, ())
     key = read_idempotency_key(context, request, identity)
     body = await read_body(request, context.limits)

@@ -124,8 +124,20 @@ def test_newest_messages_are_kept() -> None:
     session = state.open("s1", "c", "", 0.0)
     for number in range(4):
         state.add_message("s1", message(f"m{number}"))
-    assert [each.message_id for each in session.messages] == ["m2", "m3"]
+    assert list(session.messages) == ["m2", "m3"]
     assert state.analytics.kinds[MessageKind.TEXT] == 4
+
+
+def test_waiting_are_counted_as_they_come_and_go() -> None:
+    """The figure is kept, not counted anew for each dashboard."""
+    state = desk()
+    for name in ("s1", "s2", "s3"):
+        state.open(name, "c", "", 0.0)
+    state.assign("s1", "a1", 1.0)
+    state.assign("s1", "a2", 2.0)
+    state.end("s2", 3.0)
+    state.end("s1", 4.0)
+    assert state.waiting == len(list(state.of_status(SessionStatus.WAITING))) == 1
 
 
 def test_buckets_keep_the_newest_in_order() -> None:

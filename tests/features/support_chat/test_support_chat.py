@@ -71,10 +71,15 @@ async def test_changes_are_told_at_once(autojump_clock: Any) -> None:
         desk = one_session(hub)
         client = await dashboard(server, hub)
         desk.open_session("s2", customer="dave")
-        assert (await client.expect("session_update"))["data"][0]["sessionId"] == "s2"
-        assert (await client.expect("queue_depth_changed"))["data"] == {"queue_depth": 2}
+        told = {message["type"]: message["data"] for message in [await client.receive(), await client.receive()]}
+        assert told["session_update"][0]["sessionId"] == "s2"
+        assert told["queue_depth_changed"] == {"queue_depth": 2}
         desk.agent_status("a1", "in_call", name="Al")
-        assert (await client.expect("agent_status_changed"))["data"] == {"agentId": "a1", "status": "in_call"}
+        assert (await client.expect("agent_status_changed"))["data"] == {
+            "desk": desk.channel,
+            "agentId": "a1",
+            "status": "in_call",
+        }
         desk.message("s1", "m1", sender="carol", text="hello", kind="image")
         created = (await client.expect("message_created"))["data"]
         assert (created["sessionId"], created["message"]["text"], created["message"]["type"]) == (
@@ -82,11 +87,19 @@ async def test_changes_are_told_at_once(autojump_clock: Any) -> None:
             "hello",
             "image",
         )
+        (session,) = (await client.expect("session_update"))["data"]
+        assert (session["unread"], session["lastMessage"]["text"]) == (1, "hello"), (
+            "a list of sessions keeps itself right"
+        )
         desk.typing("s1", "carol")
-        assert (await client.expect("typing_indicator"))["data"] == {"sessionId": "s1", "users": ["carol"]}
+        assert (await client.expect("typing_indicator"))["data"] == {
+            "desk": desk.channel,
+            "sessionId": "s1",
+            "users": ["carol"],
+        }
         began = trio.current_time()
         assert (await client.expect("queue_updated"))["data"]["queue_depth"] == 2, "on schedule, every 5 s"
-        assert (await client.expect("typing_indicator"))["data"] == {"sessionId": "s1", "users": []}
+        assert (await client.expect("typing_indicator"))["data"]["users"] == []
         assert trio.current_time() - began == pytest.approx(6.0), "typing ends by itself"
 
 
@@ -182,7 +195,8 @@ async def test_dashboard_without_tokens_sees_the_desk_of_all(autojump_clock: Any
     async with open_test_hub() as hub, open_test_server(hub=hub) as server:
         client = await server.connect(PATH, subprotocols=())
         hub.support_chat.desk(workspace="default").open_session("s1", customer="c")
-        assert (await client.receive())["type"] == "session_update"
+        told = {message["type"] for message in [await client.receive(), await client.receive()]}
+        assert told == {"session_update", "queue_depth_changed"}
 
 
 # Bad input
@@ -212,6 +226,10 @@ async def test_bad_requests_are_refused(type: str, data: Any, message: str, auto
     [
         (lambda desk: desk.open_session("", customer="c"), "session_id: expected 1 to 200 characters, got 0"),
         (lambda desk: desk.open_session("x" * 201, customer="c"), "session_id: expected 1 to 200 characters, got 201"),
+        (
+            lambda desk: desk.open_session("a/b", customer="c"),
+            "session_id: expected an id neither . nor .., without /, \\ and control characters, got 'a/b'",
+        ),
         (lambda desk: desk.open_session("s", customer=5), "customer: expected 1 to 200 characters, got int"),
         (lambda desk: desk.assign("s1", ""), "agent_id: expected 1 to 200 characters, got 0"),
         (
@@ -290,7 +308,7 @@ async def test_ended_session_has_nobody_typing(autojump_clock: Any) -> None:
         desk.typing("s1", "carol")
         desk.end_session("s1")
         indicators = [event.data for event in hub.history(desk.channel).events if event.type == "typing_indicator"]
-        assert indicators == [{"sessionId": "s1", "users": ["carol"]}, {"sessionId": "s1", "users": []}]
+        assert indicators == [{"desk": desk.channel, "sessionId": "s1", "users": users} for users in (["carol"], [])]
         await trio.sleep(10)
         assert len(hub.timeouts) == 0
 
@@ -302,7 +320,14 @@ async def test_message_ends_its_senders_typing(autojump_clock: Any) -> None:
         desk.message("s1", "m1", sender="carol", text="x")
         desk.message_status("s1", "m1", "read")
         types = [event.type for event in hub.history(desk.channel).events]
-        assert types[-4:] == ["typing_indicator", "message_created", "typing_indicator", "message_updated"]
+        assert types[1:] == [
+            "typing_indicator",
+            "message_created",
+            "session_update",
+            "typing_indicator",
+            "message_updated",
+            "session_update",
+        ]
 
 
 async def test_text_that_json_cannot_carry_is_refused_before_it_counts(autojump_clock: Any) -> None:

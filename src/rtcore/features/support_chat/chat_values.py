@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from enum import StrEnum
 from typing import Final
 
@@ -64,6 +63,15 @@ class ChatMessage:
     text: str
     timestamp: float
 
+    def says(self, other: ChatMessage) -> bool:
+        """Whether the other is the same message, however far either has come."""
+        return (self.sender, self.from_agent, self.kind, self.text) == (
+            other.sender,
+            other.from_agent,
+            other.kind,
+            other.text,
+        )
+
     def document(self, most: int | None = None) -> dict[str, Json]:
         """As dashboards are told; `most`: characters of the text."""
         return {
@@ -95,16 +103,23 @@ class Session:
     """Stars, 1 to 5."""
     unread: int = 0
     """Messages of the customer that no agent has read."""
-    messages: deque[ChatMessage] = field(factory=deque)
+    messages: dict[str, ChatMessage] = field(factory=dict)
+    """The newest, by id, oldest first."""
+
+    @property
+    def last_message(self) -> ChatMessage | None:
+        """The newest message."""
+        return next(reversed(self.messages.values()), None)
 
     def wait_seconds(self, now: float) -> float:
         """How long the customer waited for an agent, or has been waiting."""
         until = self.assigned_at if self.assigned_at is not None else self.ended_at
         return max(0.0, (now if until is None else until) - self.opened_at)
 
-    def document(self, now: float, *, whole: bool = False) -> dict[str, Json]:
-        """As dashboards are told; `whole`: with its messages."""
-        document: dict[str, Json] = {
+    def document(self, now: float) -> dict[str, Json]:
+        """As dashboards are told, without its messages."""
+        last = self.last_message
+        return {
             "sessionId": self.session_id,
             "customer": self.customer,
             "subject": self.subject,
@@ -115,11 +130,8 @@ class Session:
             "waitSeconds": round(self.wait_seconds(now), 3),
             "unread": self.unread,
             "rating": self.rating,
-            "lastMessage": self.messages[-1].document(_EXCERPT_LENGTH) if self.messages else None,
+            "lastMessage": None if last is None else last.document(_EXCERPT_LENGTH),
         }
-        if whole:
-            document["messages"] = [message.document() for message in self.messages]
-        return document
 
 
 @define(eq=False, kw_only=True)

@@ -23,6 +23,7 @@ from rtcore.features.support_chat.chat_values import (
     Session,
     SessionStatus,
 )
+from rtcore.features.support_chat.reported_text import SHOWN
 from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.values.shown import show
 
@@ -41,6 +42,8 @@ class DeskState:
     """By id, oldest first."""
     agents: dict[str, Agent] = field(factory=dict, init=False)
     analytics: Analytics = field(factory=Analytics, init=False)
+    waiting: int = field(default=0, init=False)
+    """Sessions that no agent has taken."""
     _ended: deque[str] = field(factory=deque, init=False)
 
     def open(self, session_id: str, customer: str, subject: str, now: float) -> Session:
@@ -56,6 +59,7 @@ class DeskState:
             del self.sessions[self._ended.popleft()]
         session = Session(session_id=session_id, customer=customer, subject=subject, opened_at=now)
         self.sessions[session_id] = session
+        self.waiting += 1
         return session
 
     def assign(self, session_id: str, agent_id: str, now: float) -> Session:
@@ -65,12 +69,14 @@ class DeskState:
             session.assigned_at = now
             self.analytics.waited += 1
             self.analytics.waited_seconds += session.wait_seconds(now)
+        self._leave_queue(session)
         session.agent_id, session.status = agent.agent_id, SessionStatus.ACTIVE
         return session
 
     def end(self, session_id: str, now: float) -> Session:
         """A session is over."""
         session = self.session(session_id)
+        self._leave_queue(session)
         session.status, session.ended_at, session.unread = SessionStatus.ENDED, now, 0
         self.analytics.ended += 1
         if session.agent_id is not None and session.assigned_at is not None:
@@ -79,6 +85,10 @@ class DeskState:
             agent.talk_seconds += max(0.0, now - session.assigned_at)
         self._ended.append(session_id)
         return session
+
+    def _leave_queue(self, session: Session) -> None:
+        if session.status is SessionStatus.WAITING:
+            self.waiting -= 1
 
     def rate(self, session_id: str, stars: int, now: float) -> Session:
         """The customer says how it was: once, during the session or after it."""
@@ -97,12 +107,25 @@ class DeskState:
             agent.ratings += 1
         return session
 
+    def repeated(self, session_id: str, message: ChatMessage) -> ChatMessage | None:
+        """
+        The message that was reported before under this id; None: it is new, or not kept any more.
+
+        Raises:
+            RequestError: If there is no such session, or that was another message.
+        """
+        there = self.session(session_id, over=True).messages.get(message.message_id)
+        if there is not None and not there.says(message):
+            problem = f"message_id: there is another message {message.message_id[:SHOWN]!r} already"
+            raise RequestError(ErrorCode.CONFLICT, problem, field="message_id")
+        return there
+
     def add_message(self, session_id: str, message: ChatMessage) -> Session:
-        """Somebody wrote."""
+        """Somebody wrote, under an id that is new."""
         session = self.session(session_id)
         if len(session.messages) >= self.settings.messages:
-            session.messages.popleft()
-        session.messages.append(message)
+            del session.messages[next(iter(session.messages))]
+        session.messages[message.message_id] = message
         self.analytics.kinds[message.kind] += 1
         self.analytics.statuses[message.status] += 1
         self.analytics.hours.add(message.timestamp)
@@ -119,7 +142,7 @@ class DeskState:
     def change_message(self, session_id: str, message_id: str, status: MessageStatus) -> ChatMessage:
         """A message has come further."""
         session = self.session(session_id, over=True)
-        message = next((each for each in reversed(session.messages) if each.message_id == message_id), None)
+        message = session.messages.get(message_id)
         if message is None:
             raise RequestError(ErrorCode.NOT_FOUND, "message_id: no such message", field="message_id")
         self.analytics.statuses[message.status] -= 1

@@ -10,24 +10,25 @@ unchanged.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import islice
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.audience import Audiences
 from rtcore.features.feature import Feature
-from rtcore.features.support_chat.analytics import merged_messages, merged_satisfaction
-from rtcore.features.support_chat.chat_values import AgentStatus, SessionStatus
+from rtcore.features.support_chat.dashboard import dashboard_dialect
 from rtcore.features.support_chat.desk import Desk
+from rtcore.features.support_chat.outlook import Outlook
+from rtcore.features.support_chat.reports import REPORTS, Report
 from rtcore.features.support_chat.settings import SupportChatSettings
+from rtcore.features.support_chat.watchers import Watchers
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.dialect import Dialect
 from rtcore.hub.hub import Hub
-from rtcore.protocol.wire_fields import text, wire
 from rtcore.values.channels import Namespace
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
@@ -35,17 +36,11 @@ from rtcore.values.identity import Identity
 __all__ = ["SupportChat"]
 
 _AUDIENCES: Final = Audiences(workspace="support_chat", user="user_support_chat", member="member_support_chat")
-_ENDED_SHOWN: Final = 20
-
-
-@frozen(kw_only=True)
-class _OneSession:
-    session_id: str = wire(text(200), name="sessionId")
-
-
-@frozen(kw_only=True)
-class _Nothing:
-    """A request without data."""
+_OWN_CHANNELS: Final = (
+    f"{_AUDIENCES.user}:{{user}}",
+    f"{_AUDIENCES.member}:{{workspace}}:{{user}}",
+    f"{_AUDIENCES.workspace}:{{workspace}}",
+)
 
 
 class SupportChat(Feature):
@@ -58,40 +53,28 @@ class SupportChat(Feature):
     NAMESPACES: ClassVar[Mapping[str, Namespace]] = MappingProxyType(_AUDIENCES.namespaces())
 
     def __init__(self, hub: Hub, settings: SupportChatSettings | None = None) -> None:
+        self.settings = settings or SupportChatSettings()
+        """Bounds, times and roles."""
         self._hub = hub
-        self._settings = settings or SupportChatSettings()
         self._desks: dict[str, Desk] = {}
-        watched = evolve(self.NAMESPACES[_AUDIENCES.workspace], read_roles=self._settings.roles)
+        self._watchers = Watchers(hub, lambda identity: self.outlook(identity).depth())
+        watched = evolve(self.NAMESPACES[_AUDIENCES.workspace], read_roles=self.settings.roles)
         hub.add_namespaces({_AUDIENCES.workspace: watched})
 
     @property
     def dialects(self) -> Mapping[str, Dialect]:
         """`support_chat`: the messages of a dashboard."""
-        requests: dict[str, tuple[type, Callable[[CommandContext, Any], Reply]]] = {
-            "request_session_update": (_OneSession, self._tell_session),
-            "request_queue_update": (_Nothing, self._tell_queue),
-            "request_metrics_update": (_Nothing, self._tell_metrics),
-            "request_sessions_update": (_Nothing, self._tell_sessions),
-        }
+        return {"support_chat": dashboard_dialect(self, self.settings, _OWN_CHANNELS)}
+
+    @property
+    def commands(self) -> Mapping[str, CommandRule[Any]]:
+        """`support_chat.open_session` and the others: what an application reports from outside."""
         return {
-            "support_chat": Dialect(
-                greet=lambda greeting: None,  # the first message is `auth_success`
-                commands={
-                    name: CommandRule(value=value, handler=handler) for name, (value, handler) in requests.items()
-                },
-                schedules={
-                    "request_metrics_update": self._settings.metrics_seconds,
-                    "request_queue_update": self._settings.queue_seconds,
-                    "request_sessions_update": self._settings.sessions_seconds,
-                },
-                optional_channels=(
-                    "user_support_chat:{user}",
-                    "member_support_chat:{workspace}:{user}",
-                    "support_chat:{workspace}",
-                ),
-                announces=False,
-            )
+            f"support_chat.{verb}": CommandRule(value=kind, handler=self._report, roles=self.settings.report_roles)
+            for verb, kind in REPORTS.items()
         }
+
+    # Reporting
 
     def desk(self, *, workspace: str | None = None, user: str | None = None) -> Desk:
         """
@@ -105,102 +88,92 @@ class SupportChat(Feature):
             RequestError: If there can be no desk of that name, or there are too many.
             ValueError: If neither is given.
         """
-        channel = _AUDIENCES.channel(workspace=workspace, user=user)
+        return self._desk(_AUDIENCES.channel(workspace=workspace, user=user))
+
+    def _desk(self, channel: str) -> Desk:
         desk = self._desks.get(channel)
         if desk is None:
-            if len(self._desks) >= self._settings.desks:
+            if len(self._desks) >= self.settings.desks:
                 raise RequestError(
                     ErrorCode.UNAVAILABLE, f"there are {len(self._desks)} desks already: desks={len(self._desks)}"
                 )
-            desk = self._desks[channel] = Desk(self._hub, channel, self._settings)
+            desk = self._desks[channel] = self._new_desk(channel)
         return desk
+
+    def _new_desk(self, channel: str) -> Desk:
+        return Desk(self._hub, channel, self.settings, partial(self._watchers.changed, channel))
+
+    def report(self, identity: Identity, report: Report) -> dict[str, Json]:
+        """
+        Deliver what somebody with one of the roles reports.
+
+        Args:
+            identity: Who; without a workspace, one who may name any.
+            report: What.
+
+        Returns:
+            `desk`, and what became of it: a `session`, a `message` or an `agent`.
+
+        Raises:
+            RequestError: If it is another workspace's desk, or the desk refuses; then nothing has changed.
+        """
+        channel = _AUDIENCES.channel(workspace=_workspace_of(identity, report), user=report.user)
+        new = channel not in self._desks
+        desk = self._desk(channel)
+        try:
+            return {"desk": channel, **report.deliver(desk)}
+        except RequestError:
+            if new:  # what is refused must leave nothing behind
+                del self._desks[channel]
+            raise
+
+    def _report(self, context: CommandContext, command: Report) -> Reply:
+        try:
+            return Reply("support_chat.reported", self.report(context.identity, command), unasked=False)
+        except RequestError as error:
+            raise _located(error) from error
 
     # What somebody may see
 
-    def _visible(self, identity: Identity) -> list[Desk]:
-        return [
+    def outlook(self, identity: Identity) -> Outlook:
+        """All that somebody may see, as it is now."""
+        desks = tuple(
             self._desks[channel]
             for channel in _AUDIENCES.channels_of(identity)
             if channel in self._desks and self._hub.access.can_read(identity, channel)
-        ]
+        )
+        return Outlook(desks=desks, settings=self.settings, now=self._hub.clock())
+
+    def watch(self, context_now: Callable[[], CommandContext]) -> None:
+        """Tell a dashboard how many wait, whenever that changes."""
+        self._watchers.add(context_now, _AUDIENCES.channels_of(context_now().identity))
 
     def sessions(self, identity: Identity) -> list[Json]:
-        """`active_sessions_updated`: the sessions that an agent has, oldest first, up to the setting `listed`."""
-        now = self._hub.clock()
-        active = (session for desk in self._visible(identity) for session in desk.state.of_status(SessionStatus.ACTIVE))
-        return [session.document(now) for session in islice(active, self._settings.listed)]
-
-    def ended(self, identity: Identity) -> list[Json]:
-        """The sessions that ended last."""
-        now = self._hub.clock()
-        return [
-            session.document(now)
-            for desk in self._visible(identity)
-            for session in desk.state.newest_ended(_ENDED_SHOWN)
-        ]
-
-    def session(self, identity: Identity, session_id: str, *, field: str) -> dict[str, Json]:
-        """
-        One session with its messages.
-
-        Raises:
-            RequestError: If there is none that this one may see; the words are the same for another's.
-        """
-        for desk in self._visible(identity):
-            session = desk.state.sessions.get(session_id)
-            if session is not None:
-                return session.document(self._hub.clock(), whole=True)
-        raise RequestError(ErrorCode.NOT_FOUND, f"{field}: no such session", field=field)
+        """The sessions that an agent has, oldest first, up to the setting `listed`."""
+        return self.outlook(identity).sessions()
 
     def queue(self, identity: Identity) -> dict[str, Json]:
-        """`queue_updated`: who waits, and for how long on average."""
-        now = self._hub.clock()
-        waiting = [
-            session for desk in self._visible(identity) for session in desk.state.of_status(SessionStatus.WAITING)
-        ]
-        waits = [session.wait_seconds(now) for session in waiting]
-        return {
-            "waiting_sessions": [session.document(now) for session in waiting[: self._settings.listed]],
-            "queue_depth": len(waiting),
-            "average_wait_seconds": round(sum(waits) / len(waits), 3) if waits else 0.0,
-        }
-
-    def agents(self, identity: Identity) -> list[Json]:
-        """Agents with their performance."""
-        return [agent.document() for desk in self._visible(identity) for agent in desk.state.agents.values()]
+        """Who waits, and for how long on average."""
+        return self.outlook(identity).queue()
 
     def metrics(self, identity: Identity) -> dict[str, Json]:
-        """`metrics_updated`: the overview, satisfaction, and messages."""
-        now, desks = self._hub.clock(), self._visible(identity)
-        parts = [desk.state.analytics for desk in desks]
-        agents = [agent for desk in desks for agent in desk.state.agents.values()]
-        waited = sum(part.waited for part in parts)
-        return {
-            "overview": {
-                "activeSessions": sum(1 for desk in desks for _ in desk.state.of_status(SessionStatus.ACTIVE)),
-                "waitingSessions": sum(1 for desk in desks for _ in desk.state.of_status(SessionStatus.WAITING)),
-                "endedSessions": sum(part.ended for part in parts),
-                "averageWaitSeconds": (
-                    round(sum(part.waited_seconds for part in parts) / waited, 3) if waited else None
-                ),
-                "agents": {status.value: sum(agent.status is status for agent in agents) for status in AgentStatus},
-                "agentPerformance": [agent.document() for agent in agents],
-            },
-            "satisfactionMetrics": merged_satisfaction(parts, now),
-            "messageAnalytics": merged_messages(parts, now),
-        }
+        """The overview, satisfaction, and messages."""
+        return self.outlook(identity).metrics()
 
-    # For dashboards
 
-    def _tell_session(self, context: CommandContext, command: _OneSession) -> Reply:
-        session = self.session(context.identity, command.session_id, field="data.sessionId")
-        return Reply("session_update", [session])
+def _workspace_of(identity: Identity, report: Report) -> str | None:
+    own = identity.workspace
+    if own is None:
+        if report.workspace is None and report.user is None:
+            raise RequestError(ErrorCode.MALFORMED, "workspace: missing, and the token names none", field="workspace")
+        return report.workspace
+    if report.workspace not in (None, own):
+        raise RequestError(ErrorCode.DENIED, "workspace: not allowed to report to another workspace", field="workspace")
+    return own
 
-    def _tell_queue(self, context: CommandContext, command: _Nothing) -> Reply:
-        return Reply("queue_updated", self.queue(context.identity))
 
-    def _tell_metrics(self, context: CommandContext, command: _Nothing) -> Reply:
-        return Reply("metrics_updated", self.metrics(context.identity))
-
-    def _tell_sessions(self, context: CommandContext, command: _Nothing) -> Reply:
-        return Reply("active_sessions_updated", self.sessions(context.identity))
+def _located(error: RequestError) -> RequestError:
+    """An error of a report as one of a command: its fields are those of `data`."""
+    if error.field is None:
+        return error
+    return RequestError(error.code, f"data.{error.message}", retry_after=error.retry_after, field=f"data.{error.field}")

@@ -1,7 +1,8 @@
-"""The dashboard's snapshots under `/api/v1/admin/chat-dashboard`, for pages that have to poll."""
+"""The dashboard's snapshots under `/api/v1/admin/chat-dashboard`, for pages that have to poll; and reports."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -10,7 +11,10 @@ from starlette.responses import Response
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.support_chat.chat_values import AgentStatus, MessageKind, MessageStatus, SessionStatus
+from rtcore.features.support_chat.outlook import LONGEST_PAGE, Outlook, SessionQuery
+from rtcore.features.support_chat.reported_text import NAME_LENGTH
 from rtcore.features.support_chat.support_chat import SupportChat
+from rtcore.protocol.wire_fields import read_object
 from rtcore.server.http_bodies import read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
@@ -18,66 +22,107 @@ from rtcore.server.http_guard import Audience, Handler, RouteRule
 from rtcore.server.openapi_schemas import reference
 from rtcore.server.openapi_writer import Document, OperationWriter, path_parameter
 from rtcore.server.rest.rest_module import RestModule
+from rtcore.server.rest.support_chat_reports import BASE, report_paths, report_rules, report_schemas
+from rtcore.values.channels import CHANNEL_NAME_LENGTH
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
 __all__ = ["rest_module"]
 
-_BASE: Final = "/api/v1/admin/chat-dashboard"
-_ID_LENGTH: Final = 200
+_WHOLE: Final = re.compile(r"[0-9]{1,9}")
 
 
 def rest_module(chat: SupportChat) -> RestModule:
     """The routes of a support chat's dashboard."""
 
-    def answering(document: Callable[[Identity], Json]) -> Handler:
+    def answering(document: Callable[[Outlook], Json]) -> Handler:
         async def answer(context: HttpContext, request: Request, identity: Identity) -> Response:
             read_parameters(request, ())
-            return JSONResponse(document(identity))
+            return JSONResponse(document(chat.outlook(identity)))
 
         return answer
 
     async def session(context: HttpContext, request: Request, identity: Identity) -> Response:
-        read_parameters(request, ())
-        session_id = str(request.path_params["sessionId"])
-        if len(session_id) > _ID_LENGTH:
-            problem = f"sessionId: expected at most {_ID_LENGTH} characters, got {len(session_id)}"
-            raise RequestError(ErrorCode.NOT_FOUND, problem, field="sessionId")
-        return JSONResponse(chat.session(identity, session_id, field="sessionId"))
+        return JSONResponse(_one(chat.outlook(identity).session(_query(request))))
 
     answers: dict[str, Handler] = {
-        "/sessions": answering(lambda identity: {"active": chat.sessions(identity), "ended": chat.ended(identity)}),
+        "/sessions": answering(_sessions),
         "/sessions/{sessionId}": session,
-        "/queue": answering(lambda identity: dict(chat.queue(identity))),
-        "/agents": answering(lambda identity: {"agents": chat.agents(identity)}),
-        "/metrics": answering(lambda identity: dict(chat.metrics(identity))),
+        "/queue": answering(lambda outlook: dict(outlook.queue())),
+        "/agents": answering(lambda outlook: {"agents": outlook.agents()}),
+        "/metrics": answering(lambda outlook: dict(outlook.metrics())),
     }
     return RestModule(
-        rules=tuple(RouteRule("GET", _BASE + path, Audience.ADMITTED, handler) for path, handler in answers.items()),
+        rules=(
+            *(RouteRule("GET", BASE + path, Audience.ADMITTED, handler) for path, handler in answers.items()),
+            *report_rules(chat),
+        ),
         paths=_paths,
         schemas=_schemas,
     )
+
+
+def _sessions(outlook: Outlook) -> Json:
+    return {"active": outlook.sessions(), "ended": outlook.ended()}
+
+
+def _query(request: Request) -> SessionQuery:
+    given: dict[str, Json] = dict(read_parameters(request, ("desk", "before", "limit")))
+    session_id = str(request.path_params["sessionId"])
+    if len(session_id) > NAME_LENGTH:
+        problem = f"sessionId: expected at most {NAME_LENGTH} characters, got {len(session_id)}"
+        raise RequestError(ErrorCode.NOT_FOUND, problem, field="sessionId")
+    limit = given.get("limit")
+    if isinstance(limit, str) and _WHOLE.fullmatch(limit):
+        given["limit"] = int(limit)
+    return read_object({"sessionId": session_id, **given}, SessionQuery)
+
+
+def _one(found: list[dict[str, Json]]) -> Json:
+    if len(found) > 1:
+        desks = ", ".join(str(session["desk"]) for session in found)
+        raise RequestError(ErrorCode.CONFLICT, f"desk: several have a session of this id: {desks}", field="desk")
+    return found[0]
 
 
 # For the OpenAPI document
 
 
 def _paths(writer: OperationWriter, limits: Limits) -> Document:
-    def get(summary: str, name: str, schema: str, *errors: int) -> Document:
-        return writer.get(summary, name, schema, (400, *errors), access="required")
+    def get(summary: str, name: str, schema: str, *errors: int, parameters: list[Json] | None = None) -> Document:
+        return writer.get(summary, name, schema, (400, *errors), access="required", parameters=parameters)
 
-    name: Document = {"type": "string", "minLength": 1, "maxLength": _ID_LENGTH}
+    name: Document = {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH}
     return {
-        f"{_BASE}/sessions": get("The sessions of a support chat", "chatSessions", "ChatSessions"),
-        f"{_BASE}/sessions/{{sessionId}}": {
+        f"{BASE}/sessions": get("The sessions of a support chat", "chatSessions", "ChatSessions"),
+        f"{BASE}/sessions/{{sessionId}}": {
             "parameters": [path_parameter("sessionId", name)],
-            **get("One session with its messages", "chatSession", "ChatSession", 404),
+            **get(
+                "One session with its messages",
+                "chatSession",
+                "ChatSessionPage",
+                404,
+                409,
+                413,
+                parameters=_page_parameters(),
+            ),
         },
-        f"{_BASE}/queue": get("Who waits for an agent", "chatQueue", "ChatQueue"),
-        f"{_BASE}/agents": get("Agents and their performance", "chatAgents", "ChatAgents"),
-        f"{_BASE}/metrics": get("Overview, satisfaction and messages", "chatMetrics", "ChatMetrics"),
+        f"{BASE}/queue": get("Who waits for an agent", "chatQueue", "ChatQueue"),
+        f"{BASE}/agents": get("Agents and their performance", "chatAgents", "ChatAgents"),
+        f"{BASE}/metrics": get("Overview, satisfaction and messages", "chatMetrics", "ChatMetrics"),
+        **report_paths(writer),
     }
+
+
+def _page_parameters() -> list[Json]:
+    desk: Document = {"type": "string", "minLength": 1, "maxLength": CHANNEL_NAME_LENGTH}
+    before: Document = {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH}
+    return [
+        {"name": "desk", "in": "query", "description": "Where two desks have a session of this id.", "schema": desk},
+        {"name": "before", "in": "query", "description": "The message that the page ends before.", "schema": before},
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE}},
+    ]
 
 
 def _schemas(limits: Limits) -> Document:
@@ -97,6 +142,7 @@ def _schemas(limits: Limits) -> Document:
         timestamp=time,
     )
     session = _object(
+        desk=text,
         sessionId=text,
         customer=text,
         subject=text,
@@ -110,13 +156,15 @@ def _schemas(limits: Limits) -> Document:
         lastMessage={"anyOf": [reference("ChatMessage"), {"type": "null"}]},
     )
     assert isinstance(session["properties"], dict)
-    session["properties"]["messages"] = _list("ChatMessage")
+    page = _object(**session["properties"], messages=_list("ChatMessage"), more={"type": "boolean"})
     return {
         "ChatMessage": message,
         "ChatSession": session,
+        "ChatSessionPage": page,
         "ChatSessions": _object(active=_list("ChatSession"), ended=_list("ChatSession")),
         "ChatQueue": _object(waiting_sessions=_list("ChatSession"), queue_depth=count, average_wait_seconds=amount),
         "ChatAgent": _object(
+            desk=text,
             agentId=text,
             name=text,
             status={"enum": [status.value for status in AgentStatus]},
@@ -148,6 +196,7 @@ def _schemas(limits: Limits) -> Document:
                 perHour={"type": "array", "items": _object(hour=time, count=count)},
             ),
         ),
+        **report_schemas(),
     }
 
 
