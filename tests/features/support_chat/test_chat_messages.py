@@ -42,7 +42,7 @@ async def test_another_message_of_the_same_id_is_refused(other: dict[str, Any]) 
             desk.message("s1", "m1", **{"sender": "carol", "text": "hello", **other})
         assert (caught.value.code, caught.value.message, caught.value.field) == (
             ErrorCode.CONFLICT,
-            "message_id: there is another message 'm1' already",
+            'message_id: there is another message "m1" already',
             "message_id",
         )
         assert [message.text for message in desk.state.sessions["s1"].messages.values()] == ["hello"]

@@ -228,7 +228,7 @@ async def test_bad_requests_are_refused(type: str, data: Any, message: str, auto
         (lambda desk: desk.open_session("x" * 201, customer="c"), "session_id: expected 1 to 200 characters, got 201"),
         (
             lambda desk: desk.open_session("a/b", customer="c"),
-            "session_id: expected an id neither . nor .., without /, \\ and control characters, got 'a/b'",
+            'session_id: expected an id neither . nor .., without /, \\ and control characters, got "a/b"',
         ),
         (lambda desk: desk.open_session("s", customer=5), "customer: expected 1 to 200 characters, got int"),
         (lambda desk: desk.assign("s1", ""), "agent_id: expected 1 to 200 characters, got 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -63,7 +64,7 @@ async def test_report_is_refused_as_everything_is(open_api: Any) -> None:
         await report(api, "message", session_id="s1", message_id="m1", sender="c", text="one")
         conflict = await report(api, "message", session_id="s1", message_id="m1", sender="c", text="two")
         assert conflict.status_code == 409
-        assert conflict.json()["error"]["message"] == "message_id: there is another message 'm1' already"
+        assert conflict.json()["error"]["message"] == 'message_id: there is another message "m1" already'
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ async def test_session_that_could_not_be_shown_cannot_be_opened(open_api: Any, s
         answer = await report(api, "open_session", session_id=session_id, customer="c")
         rule = "expected an id neither . nor .., without /, \\ and control characters"
         assert answer.status_code == 400
-        assert answer.json()["error"]["message"] == f"session_id: {rule}, got {session_id!r}"
+        assert answer.json()["error"]["message"] == f"session_id: {rule}, got {json.dumps(session_id)}"
 
 
 async def test_older_messages_are_on_other_pages(open_api: Any) -> None:

@@ -23,7 +23,6 @@ from rtcore.features.support_chat.chat_values import (
     Session,
     SessionStatus,
 )
-from rtcore.features.support_chat.reported_text import SHOWN
 from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.values.shown import show
 
@@ -116,7 +115,7 @@ class DeskState:
         """
         there = self.session(session_id, over=True).messages.get(message.message_id)
         if there is not None and not there.says(message):
-            problem = f"message_id: there is another message {message.message_id[:SHOWN]!r} already"
+            problem = f"message_id: there is another message {show(message.message_id)} already"
             raise RequestError(ErrorCode.CONFLICT, problem, field="message_id")
         return there
 

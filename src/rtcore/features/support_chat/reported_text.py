@@ -6,15 +6,14 @@ import re
 from typing import Final
 
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.values.shown import show
 
-__all__ = ["NAME_LENGTH", "SESSION_ID_PATTERN", "SHOWN", "TEXT_LENGTH", "check_session_id", "check_text"]
+__all__ = ["NAME_LENGTH", "SESSION_ID_PATTERN", "TEXT_LENGTH", "check_session_id", "check_text"]
 
 NAME_LENGTH: Final = 200
 """Longest id, name or subject, in characters."""
 TEXT_LENGTH: Final = 10_000
 """Longest text of a message, in characters."""
-SHOWN: Final = 64
-"""Characters of a wrong value that an error repeats."""
 
 SESSION_ID_PATTERN: Final = r"^(?!\.\.?$)[^/\\\x00-\x1f\x7f]+$"
 """What a session may be called: see `check_session_id`."""
@@ -58,5 +57,5 @@ def check_session_id(value: str) -> None:
     if _SESSION_ID.fullmatch(value) is None:
         rule = "neither . nor .., without /, \\ and control characters"
         raise RequestError(
-            ErrorCode.MALFORMED, f"session_id: expected an id {rule}, got {value[:SHOWN]!r}", field="session_id"
+            ErrorCode.MALFORMED, f"session_id: expected an id {rule}, got {show(value)}", field="session_id"
         )
