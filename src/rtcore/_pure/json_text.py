@@ -51,7 +51,7 @@ def holds_null(text: bytes) -> bool:
 
 
 def format_timestamp(seconds: float) -> str:
-    """As `rtcore.values.events.format_timestamp`; it has a compiled twin, since every message of the server has a time."""
+    """As `rtcore.values.events.format_timestamp`; every message of the server has a time, so it is compiled too."""
     return events.format_timestamp(seconds)
 
 
