@@ -32,6 +32,7 @@ from rtcore.values.shown import show
 
 __all__ = ["HISTORY_PARAMETERS", "history"]
 
+
 async def history(context: HttpContext, request: Request, identity: Identity) -> Response:
     """Events of the past, in the form of the WebSocket's `history` reply."""
     channel = request.path_params["name"]

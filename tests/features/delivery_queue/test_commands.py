@@ -9,21 +9,9 @@ import trio
 
 import rtcore
 from rtcore.features.delivery_queue.commands import workspace_of
-from rtcore.testing import TestClient, open_test_hub, open_test_server
+from rtcore.testing import open_test_hub, open_test_server
 from rtcore.values.identity import Identity
-
-ALL = rtcore.Settings(anonymous_roles=frozenset({"publisher", "worker", "admin"}))
-
-
-async def ask(client: TestClient, type: str, **data: Any) -> Any:
-    reply = await client.request(type, data)
-    return reply["data"]
-
-
-async def refusal(client: TestClient, type: str, data: object) -> tuple[str, str]:
-    await client.send(type, data, id=1)
-    error = (await client.expect("error"))["data"]
-    return error["code"], error["message"]
+from tests.features.delivery_queue.talking import ALL, ask, refusal
 
 
 async def test_jobs_go_from_a_producer_to_a_consumer(autojump_clock: Any) -> None:

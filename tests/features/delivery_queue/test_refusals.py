@@ -6,17 +6,8 @@ from typing import Any
 
 import pytest
 
-import rtcore
-from rtcore.testing import TestClient, open_test_hub, open_test_server
-
-ALL = rtcore.Settings(anonymous_roles=frozenset({"publisher", "worker", "admin"}))
-
-
-async def refusal(client: TestClient, type: str, data: object) -> tuple[str, str]:
-    await client.send(type, data, id=1)
-    error = (await client.expect("error"))["data"]
-    return error["code"], error["message"]
-
+from rtcore.testing import open_test_hub, open_test_server
+from tests.features.delivery_queue.talking import ALL, refusal
 
 PUT = {"queue": "emails", "data": 1}
 BAD = [

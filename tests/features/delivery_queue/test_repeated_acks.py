@@ -7,22 +7,9 @@ from typing import Any
 import trio
 import trio.testing
 
-import rtcore
 from rtcore.store.memory_store import MemoryStore
-from rtcore.testing import TestClient, open_test_hub, open_test_server
-
-ALL = rtcore.Settings(anonymous_roles=frozenset({"publisher", "worker", "admin"}))
-
-
-async def ask(client: TestClient, type: str, **data: Any) -> Any:
-    reply = await client.request(type, data)
-    return reply["data"]
-
-
-async def refusal(client: TestClient, type: str, data: object) -> tuple[str, str]:
-    await client.send(type, data, id=1)
-    error = (await client.expect("error"))["data"]
-    return error["code"], error["message"]
+from rtcore.testing import open_test_hub, open_test_server
+from tests.features.delivery_queue.talking import ALL, ask, refusal
 
 
 async def test_ack_that_is_sent_again_says_that_the_job_is_done(autojump_clock: Any) -> None:
