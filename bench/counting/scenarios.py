@@ -72,6 +72,7 @@ HEAD = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nUser-Agent: count/1.0\r\n\r\n"
 )
+PLAIN_HEAD = HEAD.replace(b"permessage-deflate", b"none")
 
 
 @scenario("parse", "frame of 100 B, masked, 16 in a read", 50, 550)
@@ -162,6 +163,23 @@ async def echo(size: int) -> int:
     return size * 64
 
 
+@scenario("connection", "connection that is greeted and hangs up, 16 at a time", 5, 25)
+async def connect(size: int) -> int:
+    import trio.testing
+
+    async with serve() as (_, server):
+        for _ in range(size):
+            clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(16)]
+            for client in clients:
+                client.send(PLAIN_HEAD)
+            await trio.testing.wait_all_tasks_blocked()
+            for client in clients:
+                assert b'"welcome"' in client.recv(4096)
+                client.close()
+            await trio.testing.wait_all_tasks_blocked()
+    return size * 16
+
+
 @scenario("command", "event that a client publishes, 32 in a read, nobody subscribed", 10, 60)
 async def command(size: int) -> int:
     import trio.testing
@@ -205,26 +223,36 @@ SUBSCRIBE = b'{"type":"subscribe","data":{"channels":["tasks"]}}'
 async def open_clients(
     count: int, path: bytes = b"/ws", first: bytes = SUBSCRIBE, answer: bytes = b'"subscribed"'
 ) -> AsyncIterator[tuple[rtcore.Hub, list[trio.SocketStream]]]:
-    """A server on a real port, with so many clients on real sockets; each said `first` and got `answer`."""
+    """Clients of a server on real sockets; each said `first` and got `answer`."""
     import trio
 
-    import rtcore
     from rtcore.testing import mask_frame
 
     message = mask_frame(1, first)
-    limits = rtcore.Limits(messages_per_second=1e9, message_burst=10**9)
-    async with rtcore.open_hub() as hub, AsyncExitStack() as closing, trio.open_nursery() as nursery:
-        server = await nursery.start(rtcore.serve, hub, rtcore.Settings(port=0, echo=True, limits=limits))
+    async with serve() as (hub, server), AsyncExitStack() as closing:
         streams = [await trio.open_tcp_stream("127.0.0.1", server.port) for _ in range(count)]
         for stream in streams:
             closing.push_async_exit(stream)
-            await stream.send_all(HEAD.replace(b"permessage-deflate", b"none").replace(b"/ws", path) + message)
+            await stream.send_all(PLAIN_HEAD.replace(b"/ws", path) + message)
             received = b""
             while answer not in received:
                 more = await stream.receive_some()
                 assert more, f"the server hung up after {received!r}"
                 received += more
         yield hub, streams
+
+
+@asynccontextmanager
+async def serve() -> AsyncIterator[tuple[rtcore.Hub, rtcore.Server]]:
+    """A server on a real port, without a limit on messages."""
+    import trio
+
+    import rtcore
+
+    limits = rtcore.Limits(messages_per_second=1e9, message_burst=10**9)
+    async with rtcore.open_hub() as hub, trio.open_nursery() as nursery:
+        server = await nursery.start(rtcore.serve, hub, rtcore.Settings(port=0, echo=True, limits=limits))
+        yield hub, server
         nursery.cancel_scope.cancel()
 
 

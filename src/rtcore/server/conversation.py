@@ -72,7 +72,7 @@ class _Conversation:
             heartbeat_seconds=converser.heartbeat_seconds,
             dialect=converser.dialect,
         )
-        self._bucket = TokenBucket(limits.messages_per_second, limits.message_burst, trio.current_time())
+        self._bucket = TokenBucket(limits.messages_per_second, limits.message_burst, connection.timers.last_message)
         self._connection = connection
         self._converser = converser
         self._tracking: AbstractContextManager[None] | None = None

@@ -184,6 +184,7 @@ class WebSocketConnection(WebSocketReceiver):
                             if handler is None:
                                 while True:
                                     await self.next_wait()
+                            self._hub.broadcaster.mark(self)  # its opening leaves, whatever the handler waits for
                             await handler(self)
                         finally:
                             self._end(lifetime)
@@ -217,8 +218,6 @@ class WebSocketConnection(WebSocketReceiver):
                 raise
             finally:
                 self._hub.broadcaster.attended = None
-        if self.replying:  # the answer to the handshake leaves within this tick, whatever the handler waits for
-            self._hub.broadcaster.mark(self)
 
     def _end(self, lifetime: Lifetime) -> None:
         try:
@@ -244,8 +243,9 @@ class WebSocketConnection(WebSocketReceiver):
             if self._timer is not None:
                 self._timer.cancel()
             self._transport.abort()
-            with trio.move_on_after(CUT_SECONDS, shield=True):
-                await self._transport.aclose()
+            if not self._transport.direct:  # a socket is closed by now; a stream has tasks that end first
+                with trio.move_on_after(CUT_SECONDS, shield=True):
+                    await self._transport.aclose()
 
     async def _leave_politely(self, scope: trio.CancelScope) -> None:
         """Let the close frame leave and wait for the peer's end; what else comes is read and thrown away."""
