@@ -18,10 +18,11 @@ import trio
 from attrs import define, field
 
 from rtcore.errors import ErrorCode, RequestError, StoreError
-from rtcore.features.alerts.alert_store import AlertStore, portions
+from rtcore.features.alerts.alert_store import AlertStore
 from rtcore.features.alerts.announcements import AlertEvent, Announcement, Announcer
 from rtcore.features.alerts.delivery import Delivery
 from rtcore.features.alerts.rule_book import RuleBook, WatchedRule
+from rtcore.store.portions import portions
 from rtcore.store.store import Change
 from rtcore.values.limits import Limits
 

@@ -43,6 +43,8 @@ _logger = logging.getLogger("rtcore.approvals")
 
 _CANCELLED: Final = "whoever asked was cancelled"
 _RESTARTED: Final = "the server was restarted"
+_FORGOTTEN: Final = 1000
+"""Most approvals that go with one that ends: a step is one write, and must not wait for a great tidying up."""
 
 
 @define(eq=False)
@@ -267,12 +269,12 @@ class ApprovalRegister:
     async def _recover(self) -> None:
         async for page in self._store.pages():
             ended = [ended for approval in page if (ended := self._take_up(approval))]
-            await self._store.write(ended)
+            await self._store.write_page(ended)
             for approval in ended:
                 self._tell_ending(approval)
         for workspace in self.book.workspaces():
             names = self.book.too_many(workspace, self._hub.clock())
-            await self._store.write((), workspace=workspace, forget=names)
+            await self._store.forget(workspace, names)
             self.book.forget(workspace, names)
 
     def _take_up(self, approval: Approval) -> Approval | None:
@@ -305,7 +307,7 @@ class ApprovalRegister:
     async def _write(self, approval: Approval) -> None:
         """Write a step, and with an ending leave out what need not be kept any more."""
         workspace = approval.question.workspace
-        names = [] if approval.is_open else self.book.too_many(workspace, self._hub.clock(), coming=1)
+        names = [] if approval.is_open else self.book.too_many(workspace, self._hub.clock(), coming=1)[:_FORGOTTEN]
         await self._store.write([approval], workspace=workspace, forget=names)
         self.book.forget(workspace, names)
 

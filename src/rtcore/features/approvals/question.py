@@ -10,6 +10,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.approvals.approval import Approvers, Question
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.protocol.json_codec import json_dumps, json_loads
+from rtcore.store.records import DOCUMENT_BYTES
 from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
@@ -195,16 +196,18 @@ def _check_quorum(question: Question) -> None:
 
 
 def _check_events(question: Question, limits: Limits, settings: ApprovalSettings) -> None:
-    """What is written must be told as well, so what would not fit into a message is not taken at all."""
+    """What is asked must be told and kept to its end: what would not fit, with all its votes, is not taken at all."""
     approvers = question.approvers
     told = [question.title, question.details, question.key, question.asked_by, [*approvers.roles, *approvers.users]]
     votes = question.quorum + question.rejections - 1
     vote_bytes = (settings.reason_length + NAME_LENGTH) * _CHARACTER_BYTES + _VOTE_BYTES
     most = len(json_dumps(told)) + votes * vote_bytes + _EVENT_BYTES
-    if most > limits.message_bytes:
+    bounds = {"message_bytes": limits.message_bytes, "document_bytes": DOCUMENT_BYTES}
+    bound = min(bounds, key=lambda name: bounds[name])
+    if most > bounds[bound]:
         problem = (
             f"an approval of up to {most} bytes, with {votes} votes that have reasons of "
-            f"reason_length={settings.reason_length}, exceeds message_bytes={limits.message_bytes}"
+            f"reason_length={settings.reason_length}, exceeds {bound}={bounds[bound]}"
         )
         _refuse("details", problem, ErrorCode.TOO_LARGE)
 
