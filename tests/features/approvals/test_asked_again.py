@@ -9,7 +9,8 @@ import pytest
 import trio
 import trio.testing
 
-from rtcore.errors import HubClosed
+from rtcore.errors import HubClosed, RequestError
+from rtcore.features.approvals.approval import Approvers
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.store.memory_store import MemoryStore
 from rtcore.testing import open_test_hub
@@ -74,6 +75,53 @@ async def test_key_asked_again_before_its_withdrawal_begins_is_not_withdrawn(
         assert [(each.approval_id, len(each.votes)) for each in await desk.open()] == [(approval.approval_id, 1)]
         await decide(identity=person("zoe"))
         assert desk.steps() == ["requested", "voted", "voted", "decided"]
+
+
+ANN = Approvers(users={"ann"})
+SETTINGS = [{"approver_roles": {"boss"}}, {"decide_own": True}]
+
+
+@pytest.mark.parametrize("other", SETTINGS)
+@pytest.mark.parametrize("by_a_client", [False, True])
+async def test_durable_approval_is_found_again_after_the_settings_have_changed(
+    other: dict[str, Any], by_a_client: bool, autojump_clock: Any, open_desk: Any, person: Any
+) -> None:
+    """Its code asks what it asked before; who may decide stays as people were told."""
+
+    async def ask(desk: Desk) -> None:
+        if by_a_client:
+            await desk.hub.approvals.open("Release?", identity=person("bot"), key="k", durable=True)
+        else:
+            desk.nursery.start_soon(desk.wait, "Release?", {"key": "k", "durable": True})
+            await trio.testing.wait_all_tasks_blocked()
+            assert desk.answers == {}
+
+    store = MemoryStore()
+    for settings in (ApprovalSettings(), ApprovalSettings(**other), ApprovalSettings()):
+        async with open_desk(settings, store=store) as desk:
+            await ask(desk)
+            (approval,) = await desk.open()
+            assert (approval.question.approvers.roles, approval.question.own_decision) == ({"admin", "approver"}, False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"details": 1}),
+        ({}, {"quorum": 2}),
+        ({}, {"rejections": 2}),
+        ({}, {"approvers": ANN}),
+        ({"approvers": ANN}, {"approvers": Approvers(users={"zoe"})}),
+        ({}, {"own_decision": True}),
+    ],
+)
+async def test_what_is_asked_otherwise_under_a_key_is_another_question(
+    before: dict[str, Any], after: dict[str, Any], autojump_clock: Any, open_desk: Any
+) -> None:
+    async with open_desk() as desk:
+        await desk.ask("Release?", key="k", **before)
+        with pytest.raises(RequestError, match="key: another question was asked under this key"):
+            await desk.hub.approvals.request("Release?", key="k", **before | after)
 
 
 async def test_end_of_the_hub_withdraws_nothing_that_was_not_cancelled(autojump_clock: Any) -> None:

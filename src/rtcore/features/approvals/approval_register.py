@@ -82,7 +82,7 @@ class ApprovalRegister:
             known = await self._find_named(question.workspace, question.name)
             if known is None:
                 return await self._open(question, seconds, stays)
-            if known.question != question:
+            if not question.is_again(known.question):
                 raise RequestError(ErrorCode.CONFLICT, "key: another question was asked under this key", field="key")
             live = self.book.find(question.workspace, known.approval_id)
             if live is not None:

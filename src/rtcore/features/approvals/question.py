@@ -112,6 +112,7 @@ def make_question(
         durable=durable,
         asked_by=asked_by,
         own_decision=own_decision or settings.decide_own,
+        left_to_settings=_left_to_settings(approvers, own_decision),
     )
     _check_quorum(question)
     _check_events(question, limits, settings)
@@ -178,6 +179,11 @@ def _checked_approvers(approvers: Approvers | None, settings: ApprovalSettings) 
 def _check_names(field: str, names: Iterable[str]) -> None:
     for name in names:
         _check_text(field, name, NAME_LENGTH)
+
+
+def _left_to_settings(approvers: Approvers | None, own_decision: bool) -> frozenset[str]:
+    left = {"approvers": approvers is None, "own_decision": not own_decision}
+    return frozenset(name for name, is_left in left.items() if is_left)
 
 
 def _checked_count(field: str, count: int, settings: ApprovalSettings) -> int:
