@@ -146,6 +146,21 @@ async def test_hooks_are_told_of_every_change_that_they_want(
     assert {hook for hook, _ in told} == {"all", "scale"}
 
 
+async def test_end_of_a_silence_calls_no_hook(autojump_clock: MockClock, open_alerts: Any, high_cpu: Any) -> None:
+    """They were called when the alert fired: a second call would scale out twice for one alert."""
+    told: list[str] = []
+    async with open_alerts() as bench:
+        bench.alerts.on_alert(lambda alert: told.append(alert.state))
+        rule = await bench.alerts.add_rule(high_cpu)
+        await bench.alerts.silence(rule.id, 60)
+        await bench.observe(cpu_utilization=0.9)
+        await trio.sleep(61)
+        assert bench.types[-1] == "alert_silence_ended"
+        assert told == ["firing"]
+        await bench.observe(cpu_utilization=0.1)
+        assert told == ["firing", "resolved"]
+
+
 async def test_hook_that_cannot_keep_up_loses_the_oldest_and_says_so(
     autojump_clock: MockClock, open_alerts: Any, high_cpu: Any
 ) -> None:

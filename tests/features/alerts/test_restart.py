@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from rtcore.errors import RequestError
 from rtcore.features.alerts.alert import AlertState
 from rtcore.features.alerts.alert_store import AlertStore
 from rtcore.features.alerts.rule_state import Phase, RuleState
@@ -201,3 +202,74 @@ async def test_what_the_store_refuses_is_told_all_the_same(
         troubled_store.refusing = False
         await bench.observe(cpu_utilization=0.1)
         assert len(sender.taken) == 2
+
+
+async def test_where_a_rule_stands_is_written_as_soon_as_the_store_takes_it(
+    autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, troubled_store: Any, sender: Any
+) -> None:
+    """An alert fires while the disk is full, and nothing else happens: the restart must not tell it once more."""
+    async with open_alerts(store=troubled_store, senders={"webhook": sender}) as bench:
+        await bench.alerts.add_rule(high_cpu)
+        troubled_store.failing = True
+        await bench.observe(cpu_utilization=0.9)
+        await trio.sleep(600)
+        troubled_store.failing = False
+        await trio.sleep(60)  # the longest pause between two tries
+        (alert,) = bench.alerts.alerts()
+    async with open_alerts(store=troubled_store, senders={"webhook": sender}) as bench:
+        assert [each.id for each in bench.alerts.alerts()] == [alert.id]
+        await bench.observe(cpu_utilization=0.95)
+        assert sender.told == [("alert_triggered", "High CPU Usage")]
+
+
+async def test_command_writes_what_could_not_be_written_before(
+    autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, troubled_store: Any
+) -> None:
+    """It does not wait for the next try."""
+    async with open_alerts(store=troubled_store) as bench:
+        rule = await bench.alerts.add_rule(high_cpu | {"channels": ["dashboard"]})
+        troubled_store.failing = True
+        await bench.observe(cpu_utilization=0.9)
+        with pytest.raises(RequestError, match="could not be kept"):
+            await bench.alerts.silence(rule.id, 60)
+        assert await troubled_store.read("alert_states") == []
+        troubled_store.failing = False
+        with pytest.raises(RequestError, match="no such rule"):
+            await bench.alerts.silence("another", 60)
+        (kept,) = await troubled_store.read("alert_states")
+        assert kept[0] == rule.id
+
+
+async def test_tries_become_rare_while_the_store_fails(
+    autojump_clock: MockClock,
+    open_alerts: Any,
+    high_cpu: Any,
+    troubled_store: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_alerts(store=troubled_store) as bench:
+        await bench.alerts.add_rule(high_cpu)
+        troubled_store.failing = True
+        await bench.observe(cpu_utilization=0.9)
+        await trio.sleep(3600)
+        tries = [each for each in caplog.records if "could not be kept" in each.getMessage()]
+        assert len(tries) == 1 + len([1, 3, 7, 15, 31, 63]) + (3600 - 63) // 60
+
+
+async def test_rule_that_changes_while_it_is_written_and_finds_no_room_to_wait_is_written_later(
+    autojump_clock: MockClock, open_alerts: Any, high_cpu: Any, troubled_store: Any
+) -> None:
+    """Others take its place in the line: it is told at once, and where it stands is written with the next."""
+    quiet = high_cpu | {"channels": []}
+    async with open_alerts(store=troubled_store, limits=Limits(alert_deliveries=2)) as bench:
+        await bench.alerts.add_rule(quiet)
+        for name in ("first", "second"):
+            await bench.alerts.add_rule(quiet | {"name": name, "condition": f"{name} > 1"})
+        troubled_store.hold = trio.Event()
+        await bench.observe(cpu_utilization=0.9)
+        await bench.observe(cpu_utilization=0.1)
+        await bench.observe(first=2, second=2)
+        troubled_store.hold.set()
+        await trio.testing.wait_all_tasks_blocked()
+    async with open_alerts(store=troubled_store) as bench:
+        assert sorted(alert.rule for alert in bench.alerts.alerts()) == ["first", "second"]

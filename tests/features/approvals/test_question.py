@@ -12,6 +12,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.approvals.approval import Approvers, Question
 from rtcore.features.approvals.question import check_reason, lifetime, make_question
 from rtcore.features.approvals.settings import ApprovalSettings
+from rtcore.store.records import DOCUMENT_BYTES
 from rtcore.values.limits import Limits
 
 LIMITS = Limits(approval_bytes=50)
@@ -120,6 +121,14 @@ def test_what_could_not_be_told_is_not_taken() -> None:
     ):
         make(limits=Limits(message_bytes=10_000), quorum=2)
     assert make(limits=Limits(message_bytes=10_000)).quorum == 1
+
+
+def test_question_leaves_room_for_its_end_in_the_store() -> None:
+    """Asked with the last byte of a document, it could never be kept that it has ended: no hub would start with it."""
+    limits = Limits(message_bytes=2**24, approval_bytes=2**24)
+    with pytest.raises(RequestError, match="exceeds document_bytes=4194304"):
+        make(details="x" * (DOCUMENT_BYTES - 1000), limits=limits)
+    make(details="x" * (DOCUMENT_BYTES - 20_000), limits=limits)
 
 
 def test_question_is_not_changed_with_the_details_of_its_caller() -> None:

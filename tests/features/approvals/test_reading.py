@@ -33,6 +33,49 @@ async def test_pages_follow_each_other(autojump_clock: Any, open_desk: Any) -> N
         assert (await page(status="approved")).approvals == ()
 
 
+async def test_page_of_what_is_open_holds_nothing_that_was_decided_just_then(
+    autojump_clock: Any, open_desk: Any, person: Any
+) -> None:
+    """Asked for at every moment around the decision, it has the approval open, or not at all."""
+    seen: list[list[str]] = []
+
+    async def look(desk: Any) -> None:
+        seen.append([each.status for each in await desk.open()])
+
+    async with open_desk() as desk:
+        name = await desk.ask()
+        decide = partial(desk.hub.approvals.decide, name, identity=person(), decision="approve")
+        desk.nursery.start_soon(decide)
+        for _ in range(20):
+            for _ in range(10):
+                desk.nursery.start_soon(look, desk)
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [statuses for statuses in seen if statuses not in (["open"], [])] == []
+        assert [] in seen
+        assert ["open"] in seen
+
+
+async def test_page_goes_on_where_the_next_were_forgotten(
+    autojump_clock: Any, open_desk: Any, person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is empty, and says that there are others, would leave no place to go on from."""
+    async with open_desk() as desk:
+        names = []
+        for number in range(4):
+            names.append(await desk.ask(str(number)))
+            await desk.hub.approvals.withdraw(names[-1])
+            await trio.sleep(1)
+        find = desk.hub.approvals._register.find
+
+        async def forgetful(workspace: str, name: str) -> Any:
+            return None if name in names[2:] else await find(workspace, name)
+
+        monkeypatch.setattr(desk.hub.approvals._register, "find", forgetful)
+        page = await desk.hub.approvals.page(status="ended", limit=2)
+        assert ([each.approval_id for each in page.approvals], page.more) == ([names[1], names[0]], False)
+
+
 async def test_page_ends_where_a_reply_is_full(autojump_clock: Any, open_desk: Any) -> None:
     async with open_desk(limits=Limits(replay_bytes=2048)) as desk:
         for number in range(4):

@@ -26,6 +26,7 @@ from rtcore.store.sqlite_store import open_sqlite_store
 from rtcore.store.store import Put
 from rtcore.testing import open_test_hub
 from rtcore.values.identity import Identity
+from rtcore.values.limits import Limits
 from tests.features.approvals.conftest import MoodyStore
 
 DURABLE: dict[str, Any] = {"key": "k", "durable": True}
@@ -158,6 +159,36 @@ async def test_start_forgets_what_is_too_old(autojump_clock: Any, open_desk: Any
     async with open_desk(ApprovalSettings(kept_approvals=2), store=store) as desk:
         assert [a.question.title for a in (await desk.hub.approvals.page(status="ended")).approvals] == ["4", "3"]
         assert len(await store.read("approvals")) == 2
+
+
+async def test_start_ends_more_than_the_store_takes_in_one_write(autojump_clock: Any) -> None:
+    """Details may be as large as the settings say, and a hub that cannot write their end would never start again."""
+    store = MemoryStore()
+    limits = Limits(approval_bytes=400_000)
+    async with open_test_hub(store=store, limits=limits) as hub:
+        for number in range(50):
+            await hub.approvals.open(str(number), identity=Identity(user="u", workspace="w"), details="x" * 390_000)
+    async with open_test_hub(store=store, limits=limits) as hub:
+        assert hub.approvals.statistics().ended["withdrawn"] == 50
+        assert len(hub.history("approvals:w").events) == 50
+    async with open_test_hub(store=store, limits=limits) as hub:
+        assert hub.approvals.statistics().ended["withdrawn"] == 0, "their ends are kept"
+
+
+async def test_step_forgets_no_more_than_one_write_bears(autojump_clock: Any, open_desk: Any) -> None:
+    """What has become too old all at once goes with the next ones that end."""
+    async with open_desk(ApprovalSettings(kept_approvals=5000, kept_seconds=10)) as desk:
+        for number in range(1200):
+            opened = await desk.hub.approvals.open(str(number), identity=Identity(user="u", workspace="default"))
+            await desk.hub.approvals.withdraw(opened.approval_id)
+        await trio.sleep(11)
+        kept = []
+        for number in range(2):
+            opened = await desk.hub.approvals.open(str(number), identity=Identity(user="u", workspace="default"))
+            await desk.hub.approvals.withdraw(opened.approval_id)
+            kept.append(desk.hub.approvals.statistics().kept)
+        assert kept == [201, 2]
+        assert len(await desk.hub.store.read("approvals")) == 2
 
 
 async def test_start_reads_everything_page_by_page(autojump_clock: Any, open_desk: Any) -> None:

@@ -4,30 +4,39 @@ Written first, told then: the order between the store and the world.
 `record` takes what came about and returns at once; the journal's task writes all that has gathered in one go, and
 tells it then, in order. A command takes `settled`: it holds the lock, and what came before it has been told. What waits
 is bounded: when the store does not answer for long, the oldest is told without being written, as it is when writing
-fails.
+fails. Where its rule stands is written then as soon as the store takes it: until then it is tried again, with a pause
+that doubles.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from typing import Final
 
 import trio
 from attrs import define, field
 
 from rtcore.errors import ErrorCode, RequestError, StoreError
-from rtcore.features.alerts.alert_store import AlertStore, portions
+from rtcore.features.alerts.alert_store import AlertStore
 from rtcore.features.alerts.announcements import AlertEvent, Announcement, Announcer
 from rtcore.features.alerts.delivery import Delivery
 from rtcore.features.alerts.rule_book import RuleBook, WatchedRule
+from rtcore.store.portions import portions
 from rtcore.store.store import Change
 from rtcore.values.limits import Limits
 
 __all__ = ["AlertJournal"]
 
 _logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+"""How long what could not be written waits at first: a disk that is full stays so for a while."""
+_LONGEST_RETRY_SECONDS: Final = 60.0
+"""And at last: each try is a line in the log."""
 
 
 @define(eq=False)
@@ -46,6 +55,8 @@ class AlertJournal:
     """Keys of deliveries that need not be kept any more."""
     _unsaved: set[str] = field(init=False, factory=set)
     """Rules whose state could not be written."""
+    _pause: float = field(init=False, default=math.inf)
+    """Seconds until what could not be written is tried again."""
     _something: trio.Event = field(init=False, factory=trio.Event)
     _nursery: trio.Nursery | None = field(init=False, default=None)
 
@@ -62,7 +73,8 @@ class AlertJournal:
                     self.announcer.resume(delivery, nursery)
                 task_status.started()
                 while True:
-                    await self._something.wait()
+                    with trio.move_on_after(self._pause):
+                        await self._something.wait()
                     self._something = trio.Event()
                     async with self.lock:
                         await self._flush()
@@ -127,7 +139,7 @@ class AlertJournal:
 
     async def _flush(self) -> None:
         """Write and tell what has gathered; the lock is held. Cancelled, it is as if this had not begun."""
-        if not self._pending and not self._ended:
+        if not self._pending and not self._ended and not self._unsaved:
             return
         pending, self._pending = self._pending, deque()
         ended, self._ended = self._ended, []
@@ -148,6 +160,7 @@ class AlertJournal:
         changes = [self.records.put_delivery(delivery) for _, deliveries in told for delivery in deliveries]
         changes += [self.records.put_watched(each) for each in watched if each is not None]
         changes += [self.records.delete_delivery(key) for key in ended]
+        self._unsaved = set()  # what comes meanwhile is not in this write
         try:
             for portion in portions(changes):
                 await self.records.write(portion)
@@ -155,5 +168,9 @@ class AlertJournal:
             _logger.error("%d changes of alerts could not be kept: %s", len(changes), error)
             self._unsaved.update(rule_ids)
             self._ended[:0] = ended
+            self._pause = _RETRY_SECONDS if self._pause == math.inf else min(2 * self._pause, _LONGEST_RETRY_SECONDS)
+        except BaseException:
+            self._unsaved.update(rule_ids)
+            raise
         else:
-            self._unsaved.difference_update(rule_ids)
+            self._pause = math.inf

@@ -11,7 +11,7 @@ a slow store may be too much for one write: then the notifications are kept firs
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from attrs import define, field
@@ -23,19 +23,16 @@ from rtcore.features.alerts.delivery import Delivery
 from rtcore.features.alerts.rule import AlertRule
 from rtcore.features.alerts.rule_book import RuleBook, WatchedRule
 from rtcore.features.alerts.rule_state import Phase, RuleState
-from rtcore.store.records import WRITE_BYTES, encode
 from rtcore.store.store import Change, Delete, Put, Store
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
 
-__all__ = ["AlertStore", "portions"]
+__all__ = ["AlertStore"]
 
 _logger = logging.getLogger(__name__)
 _RULES: Final = "alert_rules"
 _STATES: Final = "alert_states"
 _DELIVERIES: Final = "alert_deliveries"
-_PORTION_BYTES: Final = WRITE_BYTES // 4
-"""Most that is written at once, but for a single change: others may share the commit."""
 
 
 @define(eq=False)
@@ -137,26 +134,6 @@ class AlertStore:
 
     def _to_steady(self, time: float | None) -> float | None:
         return None if time is None else time - self.clock() + self.steady()
-
-
-def portions(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """
-    The changes in order, in pieces that the store takes; nearly always there is one.
-
-    Raises:
-        RequestError: A document is too large, or not JSON.
-    """
-    portion: list[Change] = []
-    room = _PORTION_BYTES
-    for change in changes:
-        _, size = encode([change])
-        if portion and size > room:
-            yield portion
-            portion, room = [], _PORTION_BYTES
-        portion.append(change)
-        room -= size
-    if portion:
-        yield portion
 
 
 def _moment(delivery: Delivery) -> tuple[float, bool]:

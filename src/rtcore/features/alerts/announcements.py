@@ -49,6 +49,8 @@ class AlertEvent(StrEnum):
 
 _URGENT: Final = frozenset({AlertEvent.TRIGGERED, AlertEvent.SILENCE_ENDED})
 """Events of the high lane: nothing that waits holds them up."""
+_HOOKED: Final = frozenset({AlertEvent.TRIGGERED, AlertEvent.ACKNOWLEDGED, AlertEvent.RESOLVED})
+"""What hooks are called for: a silence is for people, so its end is no news to them."""
 
 
 @frozen(kw_only=True)
@@ -86,7 +88,8 @@ class Announcer:
         alert, channels = announcement.alert, announcement.rule.body.channels
         if DASHBOARD in channels:
             self.publish(announcement.event, alert.document())
-        self.hooks.start(alert, nursery)
+        if announcement.event in _HOOKED:
+            self.hooks.start(alert, nursery)
         for delivery in deliveries:
             self.deliveries.enqueue(delivery, nursery)
         if announcement.tell:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NoReturn
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from rtcore.values.events import Json
 from rtcore.values.shown import show
@@ -73,6 +73,12 @@ class Question:
     """A user, empty for a client without a token; None: the server's own code."""
     own_decision: bool
     """Whether `asked_by` may decide too."""
+    left_to_settings: frozenset[str] = field(default=frozenset(), eq=False)
+    """Fields that whoever asked said nothing of; not kept."""
+
+    def is_again(self, known: Question) -> bool:
+        """Whether it is the one that was asked before. What is left to the settings stays as it was then."""
+        return evolve(self, **{name: getattr(known, name) for name in self.left_to_settings}) == known
 
     @property
     def name(self) -> tuple[str, str | None, str] | None:

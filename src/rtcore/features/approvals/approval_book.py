@@ -14,9 +14,10 @@ from attrs import define, field
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.approvals.approval import Approval, Ending, Outcome
 
-__all__ = ["ApprovalBook", "Held"]
+__all__ = ["ApprovalBook", "Held", "Name"]
 
 Name = tuple[str, str | None, str]
+"""As `Question.name`."""
 
 
 class Held(Protocol):

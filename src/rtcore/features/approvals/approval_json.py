@@ -32,9 +32,13 @@ VERSION: Final = 1
 def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, unstruct_collection_overrides={frozenset: sorted})
     untouched = override(struct_hook=lambda value, _: value, unstruct_hook=lambda value: value)
-    structure = make_dict_structure_fn(Question, converter, _cattrs_forbid_extra_keys=True, details=untouched)
+    omitted = override(omit=True)
+    structure = make_dict_structure_fn(
+        Question, converter, _cattrs_forbid_extra_keys=True, details=untouched, left_to_settings=omitted
+    )
+    unstructure = make_dict_unstructure_fn(Question, converter, details=untouched, left_to_settings=omitted)
     converter.register_structure_hook(Question, structure)
-    converter.register_unstructure_hook(Question, make_dict_unstructure_fn(Question, converter, details=untouched))
+    converter.register_unstructure_hook(Question, unstructure)
     return converter
 
 

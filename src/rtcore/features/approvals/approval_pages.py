@@ -83,12 +83,14 @@ class ApprovalPages:
         if not isinstance(status, str) or status not in STATUSES:
             _refuse("status", f"expected one of {', '.join(STATUSES)}, got {show(status)}")
         self._check_place(workspace, after)
+        most = self._checked_limit(limit)
+        await trio.lowlevel.checkpoint()  # before the look: none between it and the reply
         book = self._register.book
         if status == "open":
-            names = [each.approval.approval_id for each in book.open_in(workspace)]
-            return await self._read(workspace, [name for name in names if after is None or name > after], limit)
+            open = [each.approval for each in book.open_in(workspace)]
+            return self._page([each for each in open if after is None or each.approval_id > after], most)
         names = book.ended_in(workspace, STATUSES[status])
-        return await self._read(workspace, [name for name in names if after is None or name < after], limit)
+        return await self._read(workspace, [name for name in names if after is None or name < after], most)
 
     async def audit(
         self, workspace: str, *, approval_id: str | None, after: str | None, limit: int | None
@@ -107,12 +109,13 @@ class ApprovalPages:
         Raises:
             RequestError: `request.not_found`; `server.unavailable` if the store cannot be read.
         """
+        most = self._checked_limit(limit)
+        await trio.lowlevel.checkpoint()
         if approval_id is not None:
-            await trio.lowlevel.checkpoint()
             return list((await self._register.get(workspace, approval_id)).audit())
         self._check_place(workspace, after)
         names = [name for name in self._register.book.all_in(workspace) if after is None or name > after]
-        page = await self._read(workspace, names, limit)
+        page = await self._read(workspace, names, most)
         return [step for approval in page.approvals for step in approval.audit()]
 
     def snapshot(self, identity: Identity, channel: str) -> bytes:
@@ -147,19 +150,26 @@ class ApprovalPages:
             problem = f"after: no approval so far has the id {show(after)}"
             raise RequestError(ErrorCode.NOT_FOUND, problem, field="after")
 
-    async def _read(self, workspace: str, names: list[str], limit: int | None) -> ApprovalPage:
+    def _checked_limit(self, limit: int | None) -> int:
         if limit is None:
-            limit = self._most
+            return self._most
         if type(limit) is not int or not 1 <= limit <= self._most:
             _refuse("limit", f"expected a whole number from 1 to page_approvals={self._most}, got {show(limit)}")
-        await trio.lowlevel.checkpoint()
+        return limit
+
+    async def _read(self, workspace: str, names: list[str], most: int) -> ApprovalPage:
         found: list[Approval] = []
-        for name in names[:limit]:
+        for name in names:
+            if len(found) > most:  # one more than the page takes: it says whether there are others
+                break
             approval = await self._register.find(workspace, name)
-            if approval is not None:  # it may be forgotten, or open no more, since the names were looked up
+            if approval is not None:  # it may be forgotten since the names were looked up
                 found.append(approval)
-        fitting = self._fitting(found)
-        return ApprovalPage(approvals=fitting, more=len(names) > limit or len(fitting) < len(found))
+        return self._page(found, most)
+
+    def _page(self, approvals: list[Approval], most: int) -> ApprovalPage:
+        fitting = self._fitting(approvals[:most])
+        return ApprovalPage(approvals=fitting, more=len(fitting) < len(approvals))
 
     def _fitting(self, approvals: Iterable[Approval]) -> tuple[Approval, ...]:
         """As many as a reply may be long; one at least, so that a page never stands still."""

@@ -18,57 +18,32 @@ from functools import partial
 from typing import Final
 
 import trio
-from attrs import define, evolve, field
+from attrs import evolve
 
 from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.features.approvals.approval import Approval, Choice, Decision, Outcome, Question
-from rtcore.features.approvals.approval_book import ApprovalBook
+from rtcore.features.approvals.approval_book import ApprovalBook, Name
 from rtcore.features.approvals.approval_json import approval_to_wire, ending_to_wire, event_data, vote_to_wire
 from rtcore.features.approvals.approval_state import cast_vote, end
 from rtcore.features.approvals.approval_store import ApprovalStore
+from rtcore.features.approvals.open_approval import OpenApproval
 from rtcore.features.approvals.question import channel_of
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.features.approvals.statistics import ApprovalCounters
 from rtcore.features.item_locks import ItemLocks
 from rtcore.hub.hub import Hub
-from rtcore.hub.timeouts import Timer
-from rtcore.protocol.json_codec import json_dumps
 from rtcore.store.store import Store
 from rtcore.values.events import Json, Lane
 from rtcore.values.identity import Identity
 
-__all__ = ["ApprovalRegister", "OpenApproval"]
+__all__ = ["ApprovalRegister"]
 
 _logger = logging.getLogger("rtcore.approvals")
 
 _CANCELLED: Final = "whoever asked was cancelled"
 _RESTARTED: Final = "the server was restarted"
-
-
-@define(eq=False)
-class OpenApproval:
-    """An approval that waits, and who waits with it."""
-
-    approval: Approval
-    stays: bool
-    """Whether it stays open though no task of this process waits for it."""
-    askers: int = 0
-    """Tasks that wait for its decision."""
-    over: trio.Event = field(factory=trio.Event)
-    """Set when it has ended, or the hub has."""
-    timer: Timer | None = None
-    _text: bytes | None = None
-
-    def become(self, approval: Approval) -> None:
-        """Take a step."""
-        self.approval = approval
-        self._text = None
-
-    def text(self) -> bytes:
-        """Its JSON text, made once a step: a thousand approvers may come back at once."""
-        if self._text is None:
-            self._text = json_dumps(approval_to_wire(self.approval))
-        return self._text
+_FORGOTTEN: Final = 1000
+"""Most approvals that go with one that ends: a step is one write, and must not wait for a great tidying up."""
 
 
 class ApprovalRegister:
@@ -104,16 +79,23 @@ class ApprovalRegister:
         if question.name is None:
             return await self._open(question, seconds, stays)
         async with self.locks.hold(question.name):
-            asked_before = self.book.named(question.name)
-            known = None if asked_before is None else await self.find(question.workspace, asked_before)
+            known = await self._find_named(question.workspace, question.name)
             if known is None:
                 return await self._open(question, seconds, stays)
-            if known.question != question:
+            if not question.is_again(known.question):
                 raise RequestError(ErrorCode.CONFLICT, "key: another question was asked under this key", field="key")
             live = self.book.find(question.workspace, known.approval_id)
             if live is not None:
                 live.stays = live.stays or stays
-            return known
+            return known  # no checkpoint from here until it is waited for, so nobody finds it deserted in between
+
+    async def _find_named(self, workspace: str, name: Name) -> Approval | None:
+        """The approval of a name, with whatever was being written of it: that may be its withdrawal."""
+        approval_id = self.book.named(name)
+        if approval_id is None:
+            return None
+        async with self.locks.hold((workspace, approval_id)):
+            return await self.find(workspace, approval_id) if self.book.named(name) == approval_id else None
 
     async def _open(self, question: Question, seconds: float, stays: bool) -> Approval:
         now = self._hub.clock()
@@ -174,18 +156,22 @@ class ApprovalRegister:
         Raises:
             RequestError: `server.unavailable`, where `strict`.
         """
-        approval_id, workspace = live.approval.approval_id, live.approval.question.workspace
-        async with self.locks.hold((workspace, approval_id)):
-            if not live.approval.is_open:
-                return
-            ended = end(live.approval, outcome, self._hub.clock(), by=by, reason=reason)
-            try:
-                await self._write(ended)
-            except RequestError:
-                if strict:
-                    raise
-                # It is logged, and the next start ends it as well: see the module.
-            self._step(ended)
+        async with self.locks.hold(live.name):
+            await self._end(live, outcome, by=by, reason=reason, strict=strict)
+
+    async def _end(
+        self, live: OpenApproval, outcome: Outcome, *, by: str | None, reason: str | None, strict: bool
+    ) -> None:
+        if not live.approval.is_open:
+            return
+        ended = end(live.approval, outcome, self._hub.clock(), by=by, reason=reason)
+        try:
+            await self._write(ended)
+        except RequestError:
+            if strict:
+                raise
+            # It is logged, and the next start ends it as well: see the module.
+        self._step(ended)
 
     async def withdraw(self, approval: Approval, *, by: str | None, reason: str | None) -> Approval:
         """Take a request back, unless it has ended; returns it as it has ended. As `end`, `strict`."""
@@ -201,7 +187,7 @@ class ApprovalRegister:
         """
         Wait for the decision.
 
-        A checkpoint unless it is there. Cancelled, it withdraws what was not to stay, as soon as nobody waits for it.
+        A checkpoint unless it is there. Cancelled, it withdraws what was not to stay and nobody else waits for.
 
         Raises:
             HubClosed: If the hub ends before.
@@ -212,21 +198,28 @@ class ApprovalRegister:
         live.askers += 1
         try:
             await live.over.wait()
-        finally:
+        except BaseException:
             live.askers -= 1
-            if live.approval.is_open and not live.stays and not live.askers:
+            if live.deserted:
                 await self._withdraw(live)
+            raise
+        live.askers -= 1
         if live.approval.is_open:
             raise HubClosed("the hub has ended")
         return live.approval.decision()
 
     async def _withdraw(self, live: OpenApproval) -> None:
         """The task that asked is on its way out: it is held up for the write, but not for ever."""
-        withdraw = partial(self.end, live, Outcome.WITHDRAWN, reason=_CANCELLED)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + self._settings.store_seconds):
-            await withdraw()
+            await self._withdraw_deserted(live)
             return
-        self._in_background(withdraw)
+        self._in_background(partial(self._withdraw_deserted, live))
+
+    async def _withdraw_deserted(self, live: OpenApproval) -> None:
+        """Withdraw it, unless somebody has asked for it again meanwhile."""
+        async with self.locks.hold(live.name):
+            if live.deserted:
+                await self._end(live, Outcome.WITHDRAWN, by=None, reason=_CANCELLED, strict=False)
 
     # Reading
 
@@ -267,12 +260,12 @@ class ApprovalRegister:
     async def _recover(self) -> None:
         async for page in self._store.pages():
             ended = [ended for approval in page if (ended := self._take_up(approval))]
-            await self._store.write(ended)
+            await self._store.write_page(ended)
             for approval in ended:
                 self._tell_ending(approval)
         for workspace in self.book.workspaces():
             names = self.book.too_many(workspace, self._hub.clock())
-            await self._store.write((), workspace=workspace, forget=names)
+            await self._store.forget(workspace, names)
             self.book.forget(workspace, names)
 
     def _take_up(self, approval: Approval) -> Approval | None:
@@ -305,7 +298,7 @@ class ApprovalRegister:
     async def _write(self, approval: Approval) -> None:
         """Write a step, and with an ending leave out what need not be kept any more."""
         workspace = approval.question.workspace
-        names = [] if approval.is_open else self.book.too_many(workspace, self._hub.clock(), coming=1)
+        names = [] if approval.is_open else self.book.too_many(workspace, self._hub.clock(), coming=1)[:_FORGOTTEN]
         await self._store.write([approval], workspace=workspace, forget=names)
         self.book.forget(workspace, names)
 

@@ -14,6 +14,7 @@ from typing import Final
 from rtcore.errors import ErrorCode, RequestError, StoreError
 from rtcore.features.approvals.approval import Approval
 from rtcore.features.approvals.approval_json import document_of, read_document
+from rtcore.store.portions import portions
 from rtcore.store.store import Change, Delete, Put, Store
 from rtcore.values.channels import channel_part
 
@@ -23,7 +24,7 @@ _logger = logging.getLogger("rtcore.approvals")
 
 _COLLECTION: Final = "approvals"
 _PAGE: Final = 100
-"""Documents read at once at a start: 2 MiB or so with the default limits."""
+"""Documents read at once at a start: 2 MiB or so with the default limits, and 400 MiB with the highest."""
 
 
 class ApprovalStore:
@@ -44,11 +45,23 @@ class ApprovalStore:
         Raises:
             RequestError: `server.unavailable`; then nothing has changed. The log has the cause.
         """
-        changes: list[Change] = [
-            Put(_COLLECTION, _key(approval.question.workspace, approval.approval_id), document_of(approval))
-            for approval in approvals
-        ]
-        changes += [Delete(_COLLECTION, _key(workspace, name)) for name in forget]
+        await self._write([*map(_put, approvals), *_deletes(workspace, forget)])
+
+    async def write_page(self, approvals: Iterable[Approval]) -> None:
+        """
+        Keep approvals as they are now, one after the other: together they may be too much for one write.
+
+        A checkpoint; errors as of `write`, but then the first of them may be kept.
+        """
+        for portion in portions(map(_put, approvals)):
+            await self._write(portion)
+
+    async def forget(self, workspace: str, names: Iterable[str]) -> None:
+        """Forget approvals of a workspace; otherwise as `write_page`."""
+        for portion in portions(_deletes(workspace, names)):
+            await self._write(portion)
+
+    async def _write(self, changes: Iterable[Change]) -> None:
         try:
             await self._store.write(changes)
         except StoreError as error:
@@ -74,6 +87,14 @@ class ApprovalStore:
         while page := await self._store.read(_COLLECTION, after=after, limit=_PAGE):
             yield [read_document(key, document) for key, document in page]
             after = page[-1][0]
+
+
+def _put(approval: Approval) -> Put:
+    return Put(_COLLECTION, _key(approval.question.workspace, approval.approval_id), document_of(approval))
+
+
+def _deletes(workspace: str, names: Iterable[str]) -> list[Delete]:
+    return [Delete(_COLLECTION, _key(workspace, name)) for name in names]
 
 
 def _key(workspace: str, approval_id: str) -> str:

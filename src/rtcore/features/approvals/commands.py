@@ -14,7 +14,7 @@ from rtcore.features.approvals.approval import Approval, Approvers, Choice
 from rtcore.features.approvals.approval_json import text_of
 from rtcore.features.approvals.approval_pages import STATUSES, page_to_wire
 from rtcore.features.approvals.approval_state import can_decide
-from rtcore.features.approvals.question import KEY_LENGTH, NAME_LENGTH, workspace_of
+from rtcore.features.approvals.question import KEY_LENGTH, NAME_LENGTH, channel_of, workspace_of
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.protocol.command_fields import read_text
@@ -115,9 +115,9 @@ def approval_commands(approvals: Approvals) -> Mapping[str, CommandRule[Any]]:
         return _reply("approval.closed", await _located(withdrawn), context.identity)
 
     async def listing(context: CommandContext, command: ListCommand) -> Reply:
-        page = approvals.page(
-            workspace_of(context.identity), status=command.status, after=command.after, limit=command.limit
-        )
+        workspace = workspace_of(context.identity)
+        context.hub.access.check_read(context.identity, channel_of(workspace))
+        page = approvals.page(workspace, status=command.status, after=command.after, limit=command.limit)
         return Reply("approval.page", page_to_wire(await _located(page), context.identity))
 
     return MappingProxyType(

@@ -10,6 +10,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.approvals.approval import Approvers, Question
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.protocol.json_codec import json_dumps, json_loads
+from rtcore.store.records import DOCUMENT_BYTES
 from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
 from rtcore.values.identity import Identity
@@ -111,6 +112,7 @@ def make_question(
         durable=durable,
         asked_by=asked_by,
         own_decision=own_decision or settings.decide_own,
+        left_to_settings=_left_to_settings(approvers, own_decision),
     )
     _check_quorum(question)
     _check_events(question, limits, settings)
@@ -179,6 +181,11 @@ def _check_names(field: str, names: Iterable[str]) -> None:
         _check_text(field, name, NAME_LENGTH)
 
 
+def _left_to_settings(approvers: Approvers | None, own_decision: bool) -> frozenset[str]:
+    left = {"approvers": approvers is None, "own_decision": not own_decision}
+    return frozenset(name for name, is_left in left.items() if is_left)
+
+
 def _checked_count(field: str, count: int, settings: ApprovalSettings) -> int:
     if type(count) is not int or not 1 <= count <= settings.votes:
         _refuse(field, f"expected a whole number from 1 to votes={settings.votes}, got {show(count)}")
@@ -195,16 +202,18 @@ def _check_quorum(question: Question) -> None:
 
 
 def _check_events(question: Question, limits: Limits, settings: ApprovalSettings) -> None:
-    """What is written must be told as well, so what would not fit into a message is not taken at all."""
+    """What is asked must be told and kept to its end: what would not fit, with all its votes, is not taken at all."""
     approvers = question.approvers
     told = [question.title, question.details, question.key, question.asked_by, [*approvers.roles, *approvers.users]]
     votes = question.quorum + question.rejections - 1
     vote_bytes = (settings.reason_length + NAME_LENGTH) * _CHARACTER_BYTES + _VOTE_BYTES
     most = len(json_dumps(told)) + votes * vote_bytes + _EVENT_BYTES
-    if most > limits.message_bytes:
+    bounds = {"message_bytes": limits.message_bytes, "document_bytes": DOCUMENT_BYTES}
+    bound = min(bounds, key=lambda name: bounds[name])
+    if most > bounds[bound]:
         problem = (
             f"an approval of up to {most} bytes, with {votes} votes that have reasons of "
-            f"reason_length={settings.reason_length}, exceeds message_bytes={limits.message_bytes}"
+            f"reason_length={settings.reason_length}, exceeds {bound}={bounds[bound]}"
         )
         _refuse("details", problem, ErrorCode.TOO_LARGE)
 

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.notifications.desk import Desk, not_found
-from rtcore.features.notifications.draft import Draft, SendFields, UpdateFields, located
+from rtcore.features.notifications.draft import Draft, SendFields, UpdateFields, has_channel, located
 from rtcore.features.notifications.inbox import Inbox, unread_in
 from rtcore.features.notifications.notification import NAME_LENGTH, Notification, Place
 from rtcore.features.notifications.notification_json import taken_to_wire, to_wire
@@ -134,30 +134,31 @@ class Commands:
             raise RequestError(ErrorCode.MALFORMED, problem, field="data.ids")
         reader = _reader(context)
         try:
-            return _marked(await self._reading.read(reader, command.ids, command.up_to))
+            sees_board = self._sees(context, _board(context))
+            return _marked(await self._reading.read(reader, command.ids, command.up_to, sees_board=sees_board))
         except RequestError as error:
             raise located(error, "data") from error
 
     async def _dismiss(self, context: CommandContext, command: _Dismiss) -> Reply:
         try:
-            return _marked(await self._reading.dismiss(_reader(context), command.ids))
+            sees_board = self._sees(context, _board(context))
+            return _marked(await self._reading.dismiss(_reader(context), command.ids, sees_board=sees_board))
         except RequestError as error:
             raise located(error, "data") from error
 
     async def _act(self, context: CommandContext, command: _Act) -> Reply:
         try:
-            changed = await self._reading.act(_reader(context), command.id, command.action)
+            reader, sees_board = _reader(context), self._sees(context, _board(context))
+            changed = await self._reading.act(reader, command.id, command.action, sees_board=sees_board)
         except RequestError as error:
             raise located(error, "data") from error
         assert changed.taken is not None, "it was chosen just now, or before"
         return Reply("notification.chosen", {"id": changed.id, **taken_to_wire(changed.taken)}, unasked=False)
 
     async def _unread(self, context: CommandContext, command: _Nothing) -> Reply:
-        board = Place(context.identity.workspace or "")
-        reader = reader_of(context.identity.user, context.identity.workspace)
-        async with self._desk.inboxes.use(*([board] if reader is None else [board, reader])) as inboxes:
+        async with self._desk.inboxes.use(*self._places(context)) as inboxes:
             marks = inboxes[-1].marks
-            unread = [self._count(inbox, marks) for inbox in inboxes]
+            unread = [self._count(inbox, marks) if self._sees(context, inbox.place) else 0 for inbox in inboxes]
         counts = {"workspace": unread[0], "user": sum(unread[1:])}
         return Reply("notification.unread", {"unread": sum(unread), **counts})
 
@@ -165,14 +166,27 @@ class Commands:
         return len(unread_in(inbox, marks, self._desk.now))
 
     async def _list(self, context: CommandContext, command: _List) -> Reply:
-        board = Place(context.identity.workspace or "")
+        places = self._places(context)
         reader = reader_of(context.identity.user, context.identity.workspace)
         try:
             query = self._query(command, None if reader is None else self._visits.last(reader))
         except RequestError as error:
             raise located(error, "data") from error
-        async with self._desk.inboxes.use(*([board] if reader is None else [board, reader])) as inboxes:
-            return Reply("notification.page", page(self._desk, inboxes, inboxes[-1].marks, query))
+        async with self._desk.inboxes.use(*places) as inboxes:
+            seen = tuple(inbox for inbox in inboxes if self._sees(context, inbox.place))
+            return Reply("notification.page", page(self._desk, seen, inboxes[-1].marks, query))
+
+    def _places(self, context: CommandContext) -> list[Place]:
+        """Where a client's notifications are, its own last; RequestError `access.denied` if it may read none."""
+        reader = reader_of(context.identity.user, context.identity.workspace)
+        places = [_board(context), *([] if reader is None else [reader])]
+        if not any(self._sees(context, place) for place in places):
+            self._desk.hub.access.check_read(context.identity, places[0].channel)
+        return places
+
+    def _sees(self, context: CommandContext, place: Place) -> bool:
+        # Where there can be no channel, there is nothing to see.
+        return not has_channel(place) or self._desk.hub.access.can_read(context.identity, place.channel)
 
     def _query(self, command: _List, last_visit: float | None) -> PageQuery:
         most = self._desk.settings.page_notifications
@@ -230,6 +244,10 @@ class Commands:
         except RequestError as error:
             raise located(error, "data") from error
         return notification
+
+
+def _board(context: CommandContext) -> Place:
+    return Place(context.identity.workspace or "")
 
 
 def _reader(context: CommandContext) -> Place:

@@ -35,6 +35,11 @@ class Outcome:
     """How many are left, of both kinds."""
 
 
+def _seen(board: Inbox, sees_board: bool) -> Inbox:
+    """A board as its reader sees it."""
+    return board if sees_board else Inbox(board.place)
+
+
 def board_of(reader: Place) -> Place:
     """Where the notifications to a reader's whole workspace are."""
     return Place(reader.workspace)
@@ -46,11 +51,19 @@ class Reading:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def read(self, reader: Place, ids: Iterable[str] = (), up_to: str | None = None) -> Outcome:
+    async def read(
+        self, reader: Place, ids: Iterable[str] = (), up_to: str | None = None, *, sees_board: bool = True
+    ) -> Outcome:
         """
         Note that a user has read notifications: these, or all up to one.
 
         A checkpoint. Cancelled, nothing was noted. What is noted when it returns survives a restart.
+
+        Args:
+            reader: Who.
+            ids: Which.
+            up_to: Or up to which.
+            sees_board: Whether he may read those to his workspace; otherwise it is as if there were none.
 
         Raises:
             RequestError: Where something is no id, or both were given; `request.not_found` where `up_to` is none so
@@ -64,28 +77,29 @@ class Reading:
                 raise RequestError(ErrorCode.MALFORMED, "ids: expected either ids or up_to", field="ids")
             self._desk.identifiers.check_place(up_to, "up_to")
         async with self._desk.inboxes.use(board_of(reader)) as (board,), self._desk.inboxes.hold(reader) as (own,):
-            now = self._desk.now
-            new = self._unread_of(own, board, ids, up_to)
+            now, seen = self._desk.now, _seen(board, sees_board)
+            new = self._unread_of(own, seen, ids, up_to)
             marks = own.marks.reading([each.id for each in new] if up_to is None else [], now)
             if up_to is not None:
                 # Up to what is there: ids that nobody ever had (their ends are chance) are no positions, or a client
                 # could have as many of them kept as it can think of.
-                marks = marks.reading_up_to(max(own.newest_up_to(up_to), board.newest_up_to(up_to)), now)
+                marks = marks.reading_up_to(max(own.newest_up_to(up_to), seen.newest_up_to(up_to)), now)
             if marks is not own.marks:
                 await self._write(own, board, marks)
-                self._tell_read(own, board, new, up_to=up_to is not None)
-            return Outcome(ids=tuple(each.id for each in new), unread=self._desk.unread(own, board))
+                self._tell_read(own, seen, new, up_to=up_to is not None)
+            return Outcome(ids=tuple(each.id for each in new), unread=self._desk.unread(own, seen))
 
-    async def dismiss(self, reader: Place, ids: Iterable[str]) -> Outcome:
+    async def dismiss(self, reader: Place, ids: Iterable[str], *, sees_board: bool = True) -> Outcome:
         """Take notifications out of a user's sight; they count as read. Otherwise as `read`."""
         self._desk.check_running()
         ids = _checked(ids)
         async with self._desk.inboxes.use(board_of(reader)) as (board,), self._desk.inboxes.hold(reader) as (own,):
             mine = [each for id in ids if (each := own.find(id)) is not None]
-            theirs = [id for id in ids if id in board and id not in own.marks.dismissed]
+            seen = _seen(board, sees_board)
+            theirs = [id for id in ids if id in seen and id not in own.marks.dismissed]
             if not mine and not theirs:
-                return Outcome(ids=(), unread=self._desk.unread(own, board))
-            new = self._unread_of(own, board, ids, None)
+                return Outcome(ids=(), unread=self._desk.unread(own, seen))
+            new = self._unread_of(own, seen, ids, None)
             marks = own.marks.dismissing(theirs, self._desk.now)
             await self._write(own, board, marks, [change for each in mine for change in forgetting(each)])
             for each in mine:
@@ -93,13 +107,13 @@ class Reading:
                 self._desk.progressing.pop(each.id, None)
                 self._desk.settle(each.id, None)
             gone = [each.id for each in mine] + theirs
-            unread = self._desk.unread(own, board)
+            unread = self._desk.unread(own, seen)
             self._desk.counters.read += len(new)
             self._desk.tell_gone(reader, gone, "dismissed", unread=unread)
             self._tell_receipts(reader, new)
             return Outcome(ids=tuple(gone), unread=unread)
 
-    async def act(self, reader: Place, id: str, action: str) -> Notification:
+    async def act(self, reader: Place, id: str, action: str, *, sees_board: bool = True) -> Notification:
         """
         Choose an action of a notification, which is thereby read. The first choice counts, also of one to a workspace.
 
@@ -113,7 +127,7 @@ class Reading:
         self._desk.check_running()
         board_place = board_of(reader)
         async with self._desk.inboxes.use(reader, board_place) as (own, board):
-            notification = own.find(id) or board.find(id)
+            notification = own.find(id) or _seen(board, sees_board).find(id)
             if notification is None or id in own.marks.dismissed:
                 raise not_found()
             # A choice about an escalated one is a choice about that which it comes from: whoever waits, waits for that.

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.presence.appearance import ACTIVITIES, PAGE_LENGTH, SHOWN_LENGTH, STATUSES, Appearance
+from rtcore.features.presence.workspaces import workspace_channel
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.protocol.command_fields import read_integer
@@ -84,6 +85,7 @@ def presence_commands(presence: Presence) -> Mapping[str, CommandRule[Any]]:
 
     def list_users(context: CommandContext, command: List) -> Reply:
         workspace = presence.workspace_of(context.identity)
+        context.hub.access.check_read(context.identity, workspace_channel("presence", workspace))
         most = presence.settings.list_users_maximum
         if command.limit is not None and not 1 <= command.limit <= most:
             problem = f"data.limit: expected 1 to list_users_maximum={most}, got {show(command.limit)}"

@@ -25,9 +25,8 @@ from rtcore.features.feature import Feature
 from rtcore.features.pacing import Pace
 from rtcore.features.presence.appearance import USER_LENGTH, is_wire_text
 from rtcore.features.presence.presence import Presence
-from rtcore.features.presence.workspaces import workspace_channel
 from rtcore.features.typing.settings import TypingSettings
-from rtcore.features.typing.typing_commands import check_conversation, typing_commands
+from rtcore.features.typing.typing_commands import check_conversation, typing_channel, typing_commands
 from rtcore.features.typing.typing_state import TypingState, Typists
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
@@ -126,7 +125,7 @@ class Typing(Feature):
         Raises:
             RequestError: If it may not, or writes in too many conversations already; then nothing has changed.
         """
-        channel = workspace_channel("typing", identity.workspace, conversation)
+        channel = typing_channel(identity.workspace, conversation)
         user = self._presence.user_of(subscriber, identity)
         writer = self._writers.get(subscriber)
         if writer is not None and channel not in writer.writing:
@@ -146,7 +145,7 @@ class Typing(Feature):
 
     def rest(self, subscriber: Subscriber, identity: Identity, conversation: str) -> Typists:
         """A connection's user writes no more; idempotent. Arguments and errors as of `write`."""
-        channel = workspace_channel("typing", identity.workspace, conversation)
+        channel = typing_channel(identity.workspace, conversation)
         writer = self._writers.get(subscriber)
         if writer is not None and channel in writer.writing:
             self._stop(_Stroke(channel, writer.writing[channel], writer.key))
@@ -201,7 +200,7 @@ class Typing(Feature):
 
     @staticmethod
     def _channel(conversation: str, workspace: str) -> str:
-        return workspace_channel("typing", workspace, check_conversation(conversation))
+        return typing_channel(workspace, check_conversation(conversation))
 
     # What changes
 

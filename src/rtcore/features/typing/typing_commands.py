@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError
+from rtcore.features.presence.workspaces import workspace_channel
 from rtcore.features.typing.typing_state import Typists
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
@@ -18,7 +19,7 @@ from rtcore.values.shown import show
 if TYPE_CHECKING:  # the feature knows its commands
     from rtcore.features.typing.typing import Typing
 
-__all__ = ["CONVERSATION_LENGTH", "check_conversation", "typing_commands"]
+__all__ = ["CONVERSATION_LENGTH", "check_conversation", "typing_channel", "typing_commands"]
 
 CONVERSATION_LENGTH: Final = 128
 """Longest name of a conversation, in characters."""
@@ -47,16 +48,23 @@ def check_conversation(name: str) -> str:
     return name
 
 
+def typing_channel(workspace: str | None, conversation: str) -> str:
+    """The channel of a conversation; RequestError where there can be none."""
+    return workspace_channel("typing", workspace, conversation)
+
+
 def typing_commands(typing: Typing) -> Mapping[str, CommandRule[Any]]:
     """By message type."""
 
     def start(context: CommandContext, command: Conversation) -> Reply:
         conversation = check_conversation(command.conversation)
-        return _told("typing.started", conversation, typing.write(context.subscriber, context.identity, conversation))
+        typists = typing.write(context.subscriber, context.identity, conversation)
+        return _told("typing.started", context, conversation, typists)
 
     def stop(context: CommandContext, command: Conversation) -> Reply:
         conversation = check_conversation(command.conversation)
-        return _told("typing.stopped", conversation, typing.rest(context.subscriber, context.identity, conversation))
+        typists = typing.rest(context.subscriber, context.identity, conversation)
+        return _told("typing.stopped", context, conversation, typists)
 
     return {
         "typing.start": CommandRule(value=Conversation, handler=start),
@@ -64,6 +72,9 @@ def typing_commands(typing: Typing) -> Mapping[str, CommandRule[Any]]:
     }
 
 
-def _told(type: str, conversation: str, typists: Typists) -> Reply:
-    data = {"conversation": conversation, "users": typists.users, "total": typists.total}
+def _told(type: str, context: CommandContext, conversation: str, typists: Typists) -> Reply:
+    data: dict[str, object] = {"conversation": conversation}
+    # As with publishing: to type somewhere is not to read there.
+    if context.hub.access.can_read(context.identity, typing_channel(context.identity.workspace, conversation)):
+        data |= {"users": typists.users, "total": typists.total}
     return Reply(type, data, unasked=False)

@@ -15,7 +15,7 @@ from rtcore.features.approvals.approval_json import text_of
 from rtcore.features.approvals.approval_pages import STATUSES, page_to_wire
 from rtcore.features.approvals.approval_state import can_decide
 from rtcore.features.approvals.approvals import Approvals
-from rtcore.features.approvals.question import workspace_of
+from rtcore.features.approvals.question import channel_of, workspace_of
 from rtcore.features.approvals.settings import ApprovalSettings
 from rtcore.protocol.command_fields import read_text
 from rtcore.protocol.json_codec import json_fragment, json_loads
@@ -49,8 +49,10 @@ def rest_module(approvals: Approvals) -> RestModule:
 
     async def listing(context: HttpContext, request: Request, identity: Identity) -> Response:
         parameters = read_parameters(request, _PARAMETERS)
+        workspace = workspace_of(identity)
+        context.hub.access.check_read(identity, channel_of(workspace))
         page = await approvals.page(
-            workspace_of(identity),
+            workspace,
             status=parameters.get("status", "open"),
             after=parameters.get("after"),
             limit=_limit(parameters, approvals.settings.page_approvals),

@@ -24,6 +24,7 @@ from rtcore.server.http_statistics import realtime_document
 from rtcore.server.openapi_schemas import reference
 from rtcore.server.openapi_writer import Document, OperationWriter, path_parameter
 from rtcore.server.rest.rest_module import RestModule
+from rtcore.values.channels import find_own_channel
 from rtcore.values.events import Json, format_timestamp
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
@@ -57,7 +58,7 @@ def rest_module(presence: Presence) -> RestModule:
 
 async def _workspace(presence: Presence, context: HttpContext, request: Request, identity: Identity) -> Response:
     """A page of those who are online or away."""
-    workspace = _own_workspace(request, identity)
+    workspace = _own_workspace(context, request, identity)
     parameters = read_parameters(request, ("after", "limit"))
     after = _name(parameters["after"], "after") if "after" in parameters else None
     limit = None
@@ -72,7 +73,7 @@ async def _workspace(presence: Presence, context: HttpContext, request: Request,
 
 async def _user(presence: Presence, context: HttpContext, request: Request, identity: Identity) -> Response:
     """How one user appears; offline where nothing is known of him."""
-    workspace = _own_workspace(request, identity)
+    workspace = _own_workspace(context, request, identity)
     user = _name(request.path_params["userId"], "userId")
     read_parameters(request, ())
     seen = presence.seen_by(identity, user, workspace)
@@ -88,17 +89,20 @@ async def _statistics(presence: Presence, context: HttpContext, request: Request
 
 async def _count(presence: Presence, context: HttpContext, request: Request, identity: Identity) -> Response:
     """How many are present in one workspace."""
-    workspace = _own_workspace(request, identity)
+    workspace = _own_workspace(context, request, identity)
     read_parameters(request, ())
     present = presence.page(workspace, limit=1).total
     return JSONResponse({"workspace_id": workspace, "present": present, "timestamp": format_timestamp(context.clock())})
 
 
-def _own_workspace(request: Request, identity: Identity) -> str:
-    """The workspace of the path, which must be the identity's own, whatever its roles: see `hub.access`."""
+def _own_workspace(context: HttpContext, request: Request, identity: Identity) -> str:
+    """The workspace of the path: the identity's own, whatever its roles, and one whose presence it may read."""
     workspace = _name(request.path_params["workspaceId"], "workspaceId", USER_LENGTH)
     if workspace != identity.workspace:
         raise RequestError(ErrorCode.DENIED, "not allowed to see who is in this workspace", field="workspaceId")
+    channel = find_own_channel("presence", workspace)
+    if channel is not None:  # of a workspace that can have none there is nothing to see
+        context.hub.access.check_read(identity, channel, field="workspaceId")
     return workspace
 
 

@@ -127,8 +127,10 @@ async def test_redirect_is_not_followed(post: Any, http_server: Any, make_reply:
     [("120", 120, 120), ("0", 0, 0), ("soon", None, None), ("-5", None, None), ("9" * 30, 999_999_999, 999_999_999),
      (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
      ("Mon, 01 Jan 2001 00:00:00 GMT", 0, 0), ("Mon, 01 Jan 2001", None, None),
-     ("Mon, 01 Jan 2001 00:00:00 -0000", None, None)],
-    ids=["seconds", "none", "words", "negative", "endless", "date", "past", "cut", "zone"],
+     ("Mon, 01 Jan 2001 00:00:00 -0000", None, None),
+     ("Mon, 01 Jan 2001 00:00:00 +99999999999999999", None, None),
+     ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None, None)],
+    ids=["seconds", "none", "words", "negative", "endless", "date", "past", "cut", "zone", "far zone", "far year"],
 )  # fmt: skip
 async def test_retry_after_is_read(
     post: Any, http_server: Any, make_reply: Any, value: str, least: float | None, most: float | None
@@ -136,6 +138,7 @@ async def test_retry_after_is_read(
     http_server.replies = [make_reply(503, {"Retry-After": value})]
     with pytest.raises(DeliveryFailed) as caught:
         await post()
+    assert caught.value.transient, "whatever it asks for"
     if least is None or most is None:
         assert caught.value.retry_after is None
     else:

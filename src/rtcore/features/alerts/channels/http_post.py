@@ -138,6 +138,6 @@ def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers that are no year or zone of any clock
         return None
     return max(0.0, moment.timestamp() - time.time()) if moment.tzinfo is not None else None
