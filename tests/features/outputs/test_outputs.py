@@ -125,6 +125,29 @@ async def test_cancelling_stops_at_the_end_of_the_block(autojump_clock: Any) -> 
         assert not hub.outputs.cancel("o1")
 
 
+async def test_cancelled_block_that_fails_while_it_cleans_up_has_failed(autojump_clock: Any) -> None:
+    """The failure goes on, without the cancellation that stops here; readers are told an end either way."""
+
+    async def clean_up_badly() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ZeroDivisionError("by zero")
+
+    async with open_test_hub() as hub:
+        with pytest.RaisesGroup(ZeroDivisionError):
+            async with hub.outputs.text("answer", output_id="o1"), trio.open_nursery() as nursery:
+                nursery.start_soon(clean_up_badly)
+                nursery.start_soon(trio.sleep_forever)
+                await trio.testing.wait_all_tasks_blocked()
+                hub.outputs.cancel("o1")
+        kind, data = texts(hub)[-1]
+        assert (kind, data["error"], data["cancelled"]) == ("output.failed", "by zero", False)
+        assert (hub.outputs.statistics().running, hub.outputs.statistics().kept) == (0, 1)
+        with pytest.raises(rtcore.OutputFailed, match="by zero"):
+            await read_all(hub)
+
+
 @pytest.mark.parametrize(
     ("act", "error", "message"),
     [

@@ -95,11 +95,21 @@ class Output(ABC, Generic[_T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        caught = bool(self._scope.__exit__(kind, error, traceback))
-        if error is None or caught:
-            status = OutputStatus.CANCELLED if self.cancelled else OutputStatus.COMPLETED
-            self._end(status, {"by": self._cancelled_by, "reason": self.reason} if self.cancelled else {})
-            return caught
+        try:
+            caught = bool(self._scope.__exit__(kind, error, traceback))
+        except BaseException as left:  # something failed while it cleaned up after the cancellation that stops here
+            self._fail(left)
+            raise
+        if error is not None and not caught:
+            self._fail(error)
+        elif self.cancelled:
+            self._end(OutputStatus.CANCELLED, {"by": self._cancelled_by, "reason": self.reason})
+        else:
+            self._end(OutputStatus.COMPLETED, {})
+        return caught
+
+    def _fail(self, error: BaseException) -> None:
+        """End it for an exception that is leaving the block and must not be replaced."""
         failure = describe_failure(error, self._hub.limits.output_line_bytes)
         log_failure(logger, f"output {self.output_id}", error, failure)
         self.reason = failure.error
@@ -108,9 +118,8 @@ class Output(ABC, Generic[_T]):
                 OutputStatus.FAILED,
                 {"error_type": failure.error_type, "error": failure.error, "cancelled": failure.cancelled},
             )
-        except Exception:  # the exception that is leaving the block must not be replaced
+        except Exception:
             logger.exception("the end of output %s could not be published", self.output_id)
-        return False
 
     def cancel(self, *, by: str = "", reason: str | None = None) -> bool:
         """
