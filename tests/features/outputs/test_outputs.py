@@ -274,6 +274,18 @@ async def test_ended_outputs_are_forgotten_in_time(autojump_clock: Any) -> None:
         assert len(hub.timeouts) == 0
 
 
+async def test_one_timer_forgets_whatever_has_ended(autojump_clock: Any) -> None:
+    """Also where each makes room for the next, so that none lives until its time is over."""
+    async with open_test_hub(features=of(outputs=1)) as hub:
+        for _ in range(20):
+            async with hub.outputs.text("a"):
+                pass
+            await trio.sleep(10)
+        assert len(hub.timeouts) == 1
+        await trio.sleep(301)
+        assert (hub.outputs.statistics().kept, len(hub.timeouts)) == (0, 0)
+
+
 async def test_room_is_made_by_those_that_ended_first(autojump_clock: Any) -> None:
     async with open_test_hub(features=of(outputs=2)) as hub:
         async with hub.outputs.text("a", output_id="o1"):

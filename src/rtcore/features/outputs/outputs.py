@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-import trio
 from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.audience import Audiences
+from rtcore.features.deadlines import Deadlines
 from rtcore.features.feature import Feature
 from rtcore.features.outputs.output import ItemOutput, Output, TextOutput
 from rtcore.features.outputs.output_state import Kind
@@ -80,7 +80,7 @@ class Outputs(Feature):
         self._hub = hub
         self._settings = settings or OutputSettings()
         self._outputs: dict[str, Output[Any]] = {}  # Any: of text or items
-        self._ended: dict[str, float] = {}  # when to forget, oldest first
+        self._ended = Deadlines(hub.timeouts, self._settings.keep_seconds, self._forget)
         self._bytes: dict[str, int] = {}
         self._total_bytes = 0
         self._started = 0
@@ -212,24 +212,19 @@ class Outputs(Feature):
         self._bytes[output.output_id] = size
 
     def _on_ended(self, output: Output[Any]) -> None:
-        due = trio.current_time() + self._settings.keep_seconds
-        self._ended[output.output_id] = due
-        if len(self._ended) == 1:
-            self._hub.timeouts.call_at(due, self._forget_due)
+        self._ended.renew(output.output_id)
 
-    def _forget_due(self) -> float | None:
-        now = trio.current_time()
-        while self._ended and next(iter(self._ended.values())) <= now:
-            self._forget_oldest()
-        return next(iter(self._ended.values()), None)
+    def _forget(self, output_id: str) -> None:
+        del self._outputs[output_id]
+        self._total_bytes -= self._bytes.pop(output_id)
 
     def _forget_oldest(self) -> bool:
         """Forget the output that ended first; False where all are running."""
         output_id = next(iter(self._ended), None)
         if output_id is None:
             return False
-        del self._ended[output_id], self._outputs[output_id]
-        self._total_bytes -= self._bytes.pop(output_id)
+        self._ended.discard(output_id)
+        self._forget(output_id)
         return True
 
     # For clients
