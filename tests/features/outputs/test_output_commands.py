@@ -111,6 +111,35 @@ def take(text: str, message: dict[str, Any]) -> str:
     return text + message["text"][overlap:] if 0 <= overlap < len(message["text"]) else text
 
 
+def nested(levels: int) -> Any:
+    value: Any = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+async def test_item_is_told_in_every_message_or_refused_at_once(autojump_clock: Any) -> None:
+    """However deep it is nested; those that wait beside one that is refused are not lost with it."""
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client, late = await server.connect(), await server.connect()
+        await client.request("subscribe", {"channels": [CHANNEL]})
+        async with hub.outputs.items("log", output_id="o1") as log:
+            log.append("first")
+            log.append("second")
+            for levels in (241, 254):
+                with pytest.raises(rtcore.RequestError, match="an item is nested deeper than 240 levels") as refused:
+                    log.append(nested(levels))
+                assert refused.value.code is rtcore.ErrorCode.TOO_DEEP
+            log.append(nested(240))
+        whole = ["first", "second", nested(240)]
+        await client.expect("output.started")
+        chunks = [(await client.expect("output.chunk"))["data"]["items"] for _ in range(2)]
+        assert [item for chunk in chunks for item in chunk] == whole
+        assert (await client.request("output.read", {"output_id": "o1"}))["data"]["items"] == whole
+        state = (await late.request("subscribe", {"channels": [CHANNEL]}))["data"]["channels"][CHANNEL]["snapshot"]
+        assert state["items"] == whole
+
+
 async def test_index_beyond_the_end_is_refused(autojump_clock: Any) -> None:
     """The end itself is where a client stands that is up to date."""
     async with open_test_hub() as hub, open_test_server(hub=hub) as server:

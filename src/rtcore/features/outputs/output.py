@@ -11,7 +11,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 import trio
 
@@ -21,7 +21,7 @@ from rtcore.features.outputs.output_state import Content, Kind, OutputState, Out
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.hub.hub import Hub
 from rtcore.hub.timeouts import Timer
-from rtcore.protocol.json_codec import json_dumps
+from rtcore.protocol.json_codec import json_depth_exceeds, json_dumps
 from rtcore.values.events import Json
 
 __all__ = ["ItemOutput", "Output", "TextOutput"]
@@ -29,6 +29,8 @@ __all__ = ["ItemOutput", "Output", "TextOutput"]
 logger = logging.getLogger("rtcore.outputs")
 
 _T = TypeVar("_T", str, Json)
+_ITEM_DEPTH: Final = 240
+"""Deepest nesting of an item: JSON is written 254 levels deep, and 6 of them are around an item in `subscribed`."""
 
 
 class Output(ABC, Generic[_T]):
@@ -201,9 +203,9 @@ class Output(ABC, Generic[_T]):
         """Publish what was written and has not left yet."""
         if not self._pending:
             return
-        written, self._pending, self._pending_bytes = self._pending, [], 0
+        content = self._append(self._pending)
+        self._pending, self._pending_bytes = [], 0
         self._next_chunk = trio.current_time() + self._settings.chunk_seconds
-        content = self._append(written)
         self._grew(self)
         self._publish("chunk", {"output_id": self.output_id, **self.stretch(content)})
 
@@ -258,10 +260,13 @@ class ItemOutput(Output[Json]):
         Add one item, which must not be changed afterwards; never blocks.
 
         Raises:
-            RequestError: If JSON cannot carry it, or it is too large for one message.
+            RequestError: If JSON cannot carry it, it is nested deeper than 240 levels, or too large for one message.
             RuntimeError: If the block has not begun, or has ended.
         """
-        self._add(item, len(json_dumps(item)))
+        text = json_dumps(item)
+        if json_depth_exceeds(text, _ITEM_DEPTH):
+            raise RequestError(ErrorCode.TOO_DEEP, f"an item is nested deeper than {_ITEM_DEPTH} levels")
+        self._add(item, len(text))
 
     def _append(self, written: list[Json]) -> Content:
         return self.state.append_items(written)
