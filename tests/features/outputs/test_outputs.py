@@ -162,6 +162,19 @@ async def test_cancelled_block_that_fails_while_it_cleans_up_has_failed(autojump
             "output_id: channel name must",
         ),
         (
+            lambda hub, output: hub.outputs.text("n", output_id="x" * 65),
+            rtcore.RequestError,
+            "output_id: expected 1 to 64 characters, got 65",
+        ),
+        (lambda hub, output: output.cancel(by="a\udcff"), rtcore.RequestError, "not representable in JSON: str is"),
+        (lambda hub, output: output.cancel(reason="a\udcff"), rtcore.RequestError, "not representable in JSON: str is"),
+        (
+            lambda hub, output: output.cancel(reason="\0" * 100_000),
+            rtcore.RequestError,
+            "reason: 600002 bytes exceed 131072, message_bytes / 8",
+        ),
+        (lambda hub, output: output.cancel(by=None), TypeError, r"by: expected text \(str\), got NoneType"),
+        (
             lambda hub, output: hub.outputs.text("n", workspace="x" * 300),
             rtcore.RequestError,
             "workspace: channel name of 308 characters exceeds the limit of 255",
@@ -182,6 +195,22 @@ async def test_what_cannot_be_is_refused(act: Callable[..., object], error: Any,
     async with open_test_hub() as hub, hub.outputs.text("answer") as output:
         with pytest.raises(error, match=message):
             act(hub, output)
+        assert not output.cancelled, "what is refused changes nothing"
+
+
+async def test_end_is_told_however_long_its_words(autojump_clock: Any) -> None:
+    """Of a failure they are cut to what fits in a message, and those that are accepted fit."""
+    async with open_test_hub(limits=rtcore.Limits(message_bytes=20_000), features=of(name_bytes=100)) as hub:
+        with pytest.raises(ValueError, match="\0"):
+            async with hub.outputs.text("\0" * 200, output_id="o1"):
+                raise ValueError("\0" * 30_000)
+        async with hub.outputs.text("\0" * 200, output_id="o2"):
+            assert hub.outputs.cancel("o2", by="\0" * 416, reason="\0" * 416)
+            await trio.sleep_forever()
+        assert [event.type for event in hub.history("outputs:default").events][1::2] == [
+            "output.failed",
+            "output.cancelled",
+        ]
 
 
 async def test_after_the_end_nothing_is_written(autojump_clock: Any) -> None:

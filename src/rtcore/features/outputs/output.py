@@ -32,6 +32,11 @@ _T = TypeVar("_T", str, Json)
 _ITEM_DEPTH: Final = 240
 """Deepest nesting of an item: JSON is written 254 levels deep, and 6 of them are around an item in `subscribed`."""
 
+_END_SHARE: Final = 8
+"""What part of a message each of the words of an end may fill, as JSON; there are two of them, and the name."""
+_FAILURE_SHARE: Final = 32
+"""What part the text of a failure may fill: it is told twice, and a character of it may take six bytes as JSON."""
+
 
 class Output(ABC, Generic[_T]):
     """What text and items have in common; `Outputs.text` and `Outputs.items` make one."""
@@ -112,7 +117,8 @@ class Output(ABC, Generic[_T]):
 
     def _fail(self, error: BaseException) -> None:
         """End it for an exception that is leaving the block and must not be replaced."""
-        failure = describe_failure(error, self._hub.limits.output_line_bytes)
+        limits = self._hub.limits
+        failure = describe_failure(error, min(limits.output_line_bytes, limits.message_bytes // _FAILURE_SHARE))
         log_failure(logger, f"output {self.output_id}", error, failure)
         self.reason = failure.error
         try:
@@ -133,12 +139,27 @@ class Output(ABC, Generic[_T]):
 
         Returns:
             False if it had ended, or somebody had asked already.
+
+        Raises:
+            RequestError: If JSON cannot carry what is said, or it is too long to be told.
         """
+        self._check_words("by", by)
+        if reason is not None:
+            self._check_words("reason", reason)
         if self.state.ended or self.cancelled:
             return False
         self._cancelled_by, self.reason = by, reason
         self._scope.cancel()
         return True
+
+    def _check_words(self, field: str, words: str) -> None:
+        """What is refused here could not be told at the end, when it is too late to say so."""
+        if not isinstance(words, str):
+            raise TypeError(f"{field}: expected text (str), got {type(words).__name__}")
+        size, most = len(json_dumps(words, field=field)), self._hub.limits.message_bytes // _END_SHARE
+        if size > most:
+            problem = f"{field}: {size} bytes exceed {most}, message_bytes / {_END_SHARE}"
+            raise RequestError(ErrorCode.TOO_LARGE, problem, field=field)
 
     def summary(self) -> dict[str, Json]:
         """What is told of it without its content."""

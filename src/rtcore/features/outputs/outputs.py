@@ -39,17 +39,19 @@ from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
 __all__ = ["OutputStatistics", "Outputs"]
 
 _AUDIENCES: Final = Audiences(workspace="outputs", user="user_outputs", member="member_outputs")
+_ID_LENGTH: Final = 64
+"""Longest identifier, in characters: longer ones are more than a client may ask for."""
 
 
 @frozen(kw_only=True)
 class _Cancel:
-    output_id: str = wire(text(64))
+    output_id: str = wire(text(_ID_LENGTH))
     reason: str | None = wire(text(500), default=None)
 
 
 @frozen(kw_only=True)
 class _Read:
-    output_id: str = wire(text(64))
+    output_id: str = wire(text(_ID_LENGTH))
     index: int = wire(whole_number(0, 2**53), default=0)
 
 
@@ -108,7 +110,7 @@ class Outputs(Feature):
 
         Args:
             name: For people.
-            output_id: Identifier; None: a random one.
+            output_id: Identifier of up to 64 characters; None: a random one.
             workspace: Whose members may read it; None, and no user: those who need no token.
             user: The one user who may read it: in that workspace only, or, where none is named, in any.
 
@@ -127,6 +129,9 @@ class Outputs(Feature):
         self, kind: Kind, name: str, output_id: str | None, workspace: str | None, user: str | None
     ) -> dict[str, Any]:
         output_id = output_id or new_identifier()
+        if len(output_id) > _ID_LENGTH:
+            problem = f"output_id: expected 1 to {_ID_LENGTH} characters, got {len(output_id)}"
+            raise RequestError(ErrorCode.TOO_LARGE, problem, field="output_id")
         if workspace is None and user is None:
             workspace = DEFAULT_WORKSPACE
         directory = _AUDIENCES.channel(workspace=workspace, user=user)
@@ -165,7 +170,7 @@ class Outputs(Feature):
 
     def cancel(self, output_id: str, *, by: str = "", reason: str | None = None) -> bool:
         """
-        Ask for the end of an output; see `Output.cancel`.
+        Ask for the end of an output; arguments, result and errors as of `Output.cancel`.
 
         Raises:
             RequestError: `request.not_found` if there is none.
