@@ -348,16 +348,13 @@ async def test_readers_history_is_bounded_by_its_namespace(autojump_clock: Any) 
         assert await read_all(hub) == "0123456789", "the content does not depend on it"
 
 
-async def test_output_that_cannot_begin_takes_no_place(autojump_clock: Any) -> None:
-    async with (
-        open_test_hub(features=of(outputs=2), limits=rtcore.Limits(channels=1)) as hub,
-        hub.subscribe("held"),
-    ):
-        hub.publish("held", "t", 1)
-        for number in range(5):
-            with pytest.raises(rtcore.RequestError):
-                await hub.outputs.text("a", output_id=f"o{number}").__aenter__()
-        assert hub.outputs.statistics().running == 0
+async def test_output_that_cannot_begin_takes_no_place() -> None:
+    async with open_test_hub() as hub:
+        pass
+    for number in range(5):
+        with pytest.raises(rtcore.HubClosed):
+            await hub.outputs.text("a", output_id=f"o{number}").__aenter__()
+    assert hub.outputs.statistics().running == 0
 
 
 async def test_names_are_bounded_and_made_fit_for_json(autojump_clock: Any) -> None:

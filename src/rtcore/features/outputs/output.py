@@ -15,8 +15,9 @@ from typing import Final, Generic, Self, TypeVar
 
 import trio
 
-from rtcore.errors import ErrorCode, RequestError
+from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.features.failure import bounded_text, describe_failure, log_failure
+from rtcore.features.outputs.output_events import OutputEvents
 from rtcore.features.outputs.output_state import Content, Kind, OutputState, OutputStatus
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.hub.hub import Hub
@@ -58,10 +59,8 @@ class Output(ABC, Generic[_T]):
     ) -> None:
         self.output_id = output_id
         self.name = bounded_text(name, settings.name_bytes)
-        self.channel = channel
-        """Where its content is published."""
-        self.directory = directory
-        """Where its beginning and end are published too, beside those of others with the same readers."""
+        self.events = OutputEvents(hub, channel, directory)
+        """What is published of it."""
         self.owner = owner
         """The user whose it is; None: the workspace's."""
         self.state = OutputState(kind, settings.kept_bytes)
@@ -80,6 +79,16 @@ class Output(ABC, Generic[_T]):
         self._timer: Timer | None = None
 
     @property
+    def channel(self) -> str:
+        """Where its content is published."""
+        return self.events.channel
+
+    @property
+    def directory(self) -> str:
+        """Where its beginning and end are published too, beside those of others with the same readers."""
+        return self.events.directory
+
+    @property
     def cancelled(self) -> bool:
         """Whether somebody asked for its end; known inside the block and after it."""
         return self._cancelled_by is not None
@@ -91,8 +100,8 @@ class Output(ABC, Generic[_T]):
         self._entered = True
         self._began(self)
         try:
-            self._publish("started", self.summary(), everywhere=True)
-        except BaseException:  # nobody will leave a block that was not entered
+            self.events.started(self.summary())
+        except HubClosed:  # nobody will leave a block that was not entered
             self.state.end(OutputStatus.FAILED)
             self._ended(self)
             raise
@@ -215,10 +224,7 @@ class Output(ABC, Generic[_T]):
 
     def _on_timer(self) -> None:
         self._timer = None
-        try:
-            self._flush()
-        except RequestError as error:  # no channel is free just now: it is kept, and read by who asks
-            logger.warning("a piece of output %s was not published: %s", self.output_id, error)
+        self._flush()
 
     def _flush(self) -> None:
         """Publish what was written and has not left yet."""
@@ -228,7 +234,7 @@ class Output(ABC, Generic[_T]):
         self._pending, self._pending_bytes = [], 0
         self._next_chunk = trio.current_time() + self._settings.chunk_seconds
         self._grew(self)
-        self._publish("chunk", {"output_id": self.output_id, **self.stretch(content)})
+        self.events.chunk({"output_id": self.output_id, **self.stretch(content)})
 
     @abstractmethod
     def _append(self, written: list[_T]) -> Content:
@@ -242,13 +248,7 @@ class Output(ABC, Generic[_T]):
         finally:
             self.state.end(status)
             self._ended(self)
-            self._publish(status.value, self.summary() | data, everywhere=True)
-
-    def _publish(self, verb: str, data: dict[str, Json], *, everywhere: bool = False) -> None:
-        self._hub.publish(self.channel, f"output.{verb}", data)
-        if everywhere:
-            with self._hub.registry.unobserved():
-                self._hub.publish(self.directory, f"output.{verb}", data)
+            self.events.ended(f"output.{status.value}", self.summary() | data)
 
 
 class TextOutput(Output[str]):

@@ -166,7 +166,11 @@ class Outputs(Feature):
         """
         output = self._find(output_id)
         async with self._hub.subscribe(output.channel) as events:
-            yield OutputReader(output, events, index)
+            output.events.readers.add(events)
+            try:
+                yield OutputReader(output, events, index)
+            finally:
+                output.events.readers.discard(events)
 
     def cancel(self, output_id: str, *, by: str = "", reason: str | None = None) -> bool:
         """
@@ -208,8 +212,10 @@ class Outputs(Feature):
         self._recount(output)
         while self._total_bytes > self._settings.total_bytes and self._forget_oldest():
             pass
-        while self._total_bytes > self._settings.total_bytes and output.state.forget_oldest():
-            self._recount(output)
+        while self._total_bytes > self._settings.total_bytes:
+            longest = self._outputs[max(self._bytes, key=self._bytes.__getitem__)]
+            longest.state.forget_oldest()
+            self._recount(longest)
 
     def _recount(self, output: Output[Any]) -> None:
         size = output.state.bytes
@@ -220,7 +226,7 @@ class Outputs(Feature):
         self._ended.renew(output.output_id)
 
     def _forget(self, output_id: str) -> None:
-        del self._outputs[output_id]
+        self._outputs.pop(output_id).events.stop()
         self._total_bytes -= self._bytes.pop(output_id)
 
     def _forget_oldest(self) -> bool:
