@@ -63,7 +63,7 @@ class Output(ABC, Generic[_T]):
         """What is published of it."""
         self.owner = owner
         """The user whose it is; None: the workspace's."""
-        self.state = OutputState(kind, settings.kept_bytes)
+        self.state = OutputState(kind, min(settings.kept_bytes, settings.total_bytes))
         """How far it is; to be read only."""
         self.reason: str | None = None
         """Why it failed or was cancelled, in words for readers."""
