@@ -37,7 +37,9 @@ async def test_late_client_gets_the_content_and_then_the_rest(autojump_clock: An
             reply = await client.request("subscribe", {"channels": [CHANNEL, "outputs:default"]})
             state = reply["data"]["channels"][CHANNEL]["snapshot"]
             assert (state["text"], state["index"], state["status"]) == ("Once", 0, "running"), "what has left so far"
-            (entry,) = reply["data"]["channels"]["outputs:default"]["snapshot"]
+            listed = reply["data"]["channels"]["outputs:default"]["snapshot"]
+            assert (listed["total"], listed["more"]) == (1, False)
+            (entry,) = listed["outputs"]
             assert (entry["output_id"], entry["name"], entry["channel"]) == ("o1", "answer", CHANNEL)
             chunk = await client.expect("output.chunk")
             assert (chunk["data"]["index"], chunk["data"]["text"]) == (4, " upon")
@@ -192,6 +194,11 @@ BAD = [
     ("output.cancel", {"output_id": "zz"}, "request.not_found", "data.output_id: no such output"),
     ("output.cancel", {"output_id": "mine", "reason": "x" * 501}, "limit.too_large", "data.reason: expected 1 to 500"),
     ("output.cancel", {"output_id": "mine"}, "access.denied", "not allowed to cancel this output"),
+    ("output.list", {}, "request.malformed", "data.channel: missing"),
+    ("output.list", {"channel": "outputs:default", "index": -1}, "request.malformed", "data.index: expected a whole"),
+    ("output.list", {"channel": "outputs:w2"}, "access.denied", "not allowed to read this channel"),
+    ("output.list", {"channel": "outputs:default:mine"}, "request.malformed", "data.channel: expected one with a list"),
+    ("output.list", {"channel": "tasks"}, "request.malformed", "data.channel: expected one with a list"),
     ("output.read", {"output_id": "yours"}, "request.not_found", "data.output_id: no such output"),
     ("output.cancel", {"output_id": "yours"}, "request.not_found", "data.output_id: no such output"),
 ]
@@ -232,9 +239,12 @@ async def test_output_of_a_user_in_a_workspace_is_his_there_only(autojump_clock:
                     assert (await refusal(other, type, {"output_id": "o:1"}))[0] == "request.not_found"
                 for channel in (output.channel, directory):
                     assert (await refusal(other, "subscribe", {"channels": [channel]}))[0] == "access.denied"
+                    assert (await refusal(other, "output.list", {"channel": channel}))[0] == "access.denied"
             states = (await mine.request("subscribe", {"channels": [output.channel, directory]}))["data"]["channels"]
             assert states[output.channel]["snapshot"]["text"] == "secret"
-            assert [each["output_id"] for each in states[directory]["snapshot"]] == ["o:1"]
+            assert [each["output_id"] for each in states[directory]["snapshot"]["outputs"]] == ["o:1"]
+            page = (await mine.request("output.list", {"channel": directory}))["data"]
+            assert page == states[directory]["snapshot"]
             assert (await mine.request("output.cancel", {"output_id": "o:1"}))["data"]["asked"] is True
             await trio.sleep_forever()
         assert output.cancelled

@@ -63,6 +63,8 @@ class Output(ABC, Generic[_T]):
         """What is published of it."""
         self.owner = owner
         """The user whose it is; None: the workspace's."""
+        self.number = 0
+        """How many outputs began before it."""
         self.state = OutputState(kind, min(settings.kept_bytes, settings.total_bytes))
         """How far it is; to be read only."""
         self.reason: str | None = None
