@@ -183,4 +183,4 @@ async def test_endpoint_begins_with_the_channels_of_any_name(autojump_clock: Any
         assert [each["queue"] for each in queues] == ["emails"]
         assert [each["asked_by"] for each in approvals["approvals"]] == ["bob|7"]
         assert typing["conversation"] == "plans"
-        assert [each["output_id"] for each in outputs] == ["log"]
+        assert [each["output_id"] for each in outputs["outputs"]] == ["log"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import trio
@@ -34,6 +34,10 @@ class Deadlines(Generic[_Key]):
 
     def __len__(self) -> int:
         return len(self._ends)
+
+    def __iter__(self) -> Iterator[_Key]:
+        """Those that end first come first."""
+        return iter(self._ends)
 
     def renew(self, key: _Key) -> None:
         """It lasts from now on again, or begins to."""

@@ -37,7 +37,9 @@ async def test_late_client_gets_the_content_and_then_the_rest(autojump_clock: An
             reply = await client.request("subscribe", {"channels": [CHANNEL, "outputs:default"]})
             state = reply["data"]["channels"][CHANNEL]["snapshot"]
             assert (state["text"], state["index"], state["status"]) == ("Once", 0, "running"), "what has left so far"
-            (entry,) = reply["data"]["channels"]["outputs:default"]["snapshot"]
+            listed = reply["data"]["channels"]["outputs:default"]["snapshot"]
+            assert (listed["total"], listed["more"]) == (1, False)
+            (entry,) = listed["outputs"]
             assert (entry["output_id"], entry["name"], entry["channel"]) == ("o1", "answer", CHANNEL)
             chunk = await client.expect("output.chunk")
             assert (chunk["data"]["index"], chunk["data"]["text"]) == (4, " upon")
@@ -111,6 +113,35 @@ def take(text: str, message: dict[str, Any]) -> str:
     return text + message["text"][overlap:] if 0 <= overlap < len(message["text"]) else text
 
 
+def nested(levels: int) -> Any:
+    value: Any = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+async def test_item_is_told_in_every_message_or_refused_at_once(autojump_clock: Any) -> None:
+    """However deep it is nested; those that wait beside one that is refused are not lost with it."""
+    async with open_test_hub() as hub, open_test_server(hub=hub) as server:
+        client, late = await server.connect(), await server.connect()
+        await client.request("subscribe", {"channels": [CHANNEL]})
+        async with hub.outputs.items("log", output_id="o1") as log:
+            log.append("first")
+            log.append("second")
+            for levels in (241, 254):
+                with pytest.raises(rtcore.RequestError, match="an item is nested deeper than 240 levels") as refused:
+                    log.append(nested(levels))
+                assert refused.value.code is rtcore.ErrorCode.TOO_DEEP
+            log.append(nested(240))
+        whole = ["first", "second", nested(240)]
+        await client.expect("output.started")
+        chunks = [(await client.expect("output.chunk"))["data"]["items"] for _ in range(2)]
+        assert [item for chunk in chunks for item in chunk] == whole
+        assert (await client.request("output.read", {"output_id": "o1"}))["data"]["items"] == whole
+        state = (await late.request("subscribe", {"channels": [CHANNEL]}))["data"]["channels"][CHANNEL]["snapshot"]
+        assert state["items"] == whole
+
+
 async def test_index_beyond_the_end_is_refused(autojump_clock: Any) -> None:
     """The end itself is where a client stands that is up to date."""
     async with open_test_hub() as hub, open_test_server(hub=hub) as server:
@@ -163,6 +194,11 @@ BAD = [
     ("output.cancel", {"output_id": "zz"}, "request.not_found", "data.output_id: no such output"),
     ("output.cancel", {"output_id": "mine", "reason": "x" * 501}, "limit.too_large", "data.reason: expected 1 to 500"),
     ("output.cancel", {"output_id": "mine"}, "access.denied", "not allowed to cancel this output"),
+    ("output.list", {}, "request.malformed", "data.channel: missing"),
+    ("output.list", {"channel": "outputs:default", "index": -1}, "request.malformed", "data.index: expected a whole"),
+    ("output.list", {"channel": "outputs:w2"}, "access.denied", "not allowed to read this channel"),
+    ("output.list", {"channel": "outputs:default:mine"}, "request.malformed", "data.channel: expected one with a list"),
+    ("output.list", {"channel": "tasks"}, "request.malformed", "data.channel: expected one with a list"),
     ("output.read", {"output_id": "yours"}, "request.not_found", "data.output_id: no such output"),
     ("output.cancel", {"output_id": "yours"}, "request.not_found", "data.output_id: no such output"),
 ]
@@ -203,9 +239,12 @@ async def test_output_of_a_user_in_a_workspace_is_his_there_only(autojump_clock:
                     assert (await refusal(other, type, {"output_id": "o:1"}))[0] == "request.not_found"
                 for channel in (output.channel, directory):
                     assert (await refusal(other, "subscribe", {"channels": [channel]}))[0] == "access.denied"
+                    assert (await refusal(other, "output.list", {"channel": channel}))[0] == "access.denied"
             states = (await mine.request("subscribe", {"channels": [output.channel, directory]}))["data"]["channels"]
             assert states[output.channel]["snapshot"]["text"] == "secret"
-            assert [each["output_id"] for each in states[directory]["snapshot"]] == ["o:1"]
+            assert [each["output_id"] for each in states[directory]["snapshot"]["outputs"]] == ["o:1"]
+            page = (await mine.request("output.list", {"channel": directory}))["data"]
+            assert page == states[directory]["snapshot"]
             assert (await mine.request("output.cancel", {"output_id": "o:1"}))["data"]["asked"] is True
             await trio.sleep_forever()
         assert output.cancelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 
@@ -83,11 +84,13 @@ def test_pages_are_the_whole_and_each_fits(seed: int) -> None:
         assert state.page(state.length, maximum, most) == state.content(state.length)
 
 
+@pytest.mark.parametrize("kept", [200, 3_000])
 @pytest.mark.parametrize("seed", range(20))
-def test_content_agrees_with_the_whole(seed: int) -> None:
+def test_content_agrees_with_the_whole(seed: int, kept: int) -> None:
+    """Also where pieces are joined as they come, and forgotten joined."""
     rng = random.Random(seed)
-    state, whole = OutputState(Kind.TEXT, 200), ""
-    for _ in range(100):
+    state, whole = OutputState(Kind.TEXT, kept), ""
+    for _ in range(max(100, kept // 10)):
         piece = "".join(rng.choices("aä€😀", k=rng.randint(1, 20)))
         state.append_text(piece)
         whole += piece
@@ -95,4 +98,33 @@ def test_content_agrees_with_the_whole(seed: int) -> None:
         content = state.content(index)
         assert content.text == whole[content.index :]
         assert content.index == max(index, state.first)
-        assert state.bytes <= 200 or len(state.content().text) <= 20
+        assert state.bytes <= kept or len(state.content().text) <= 20
+    assert state.bytes == len(state.content().text.encode())
+    assert state.bytes > kept * 0.5
+
+
+@pytest.mark.parametrize("kept", [200, 20_000])
+def test_items_agree_with_the_whole(kept: int) -> None:
+    state, whole = OutputState(Kind.ITEMS, kept), list[int]()
+    for number in range(kept):
+        items = list(range(number, number + number % 4 + 1))
+        state.append_items(items)
+        whole += items
+    assert list(state.content().items) == whole[state.first :]
+    assert state.content(state.first + 1, 3).items == tuple(whole[state.first + 1 : state.first + 4])
+    assert kept * 0.5 < state.bytes <= kept
+
+
+def test_content_costs_what_it_is_long_however_small_its_pieces() -> None:
+    """A token at a time, each would cost a hundred bytes beside its own."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        state = OutputState(Kind.TEXT, 100_000)
+        for number in range(20_000):
+            state.append_text(f"{number:8}")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 99_000 < state.bytes <= 100_000
+    assert after - before < 2 * state.bytes

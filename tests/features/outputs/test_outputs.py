@@ -125,6 +125,29 @@ async def test_cancelling_stops_at_the_end_of_the_block(autojump_clock: Any) -> 
         assert not hub.outputs.cancel("o1")
 
 
+async def test_cancelled_block_that_fails_while_it_cleans_up_has_failed(autojump_clock: Any) -> None:
+    """The failure goes on, without the cancellation that stops here; readers are told an end either way."""
+
+    async def clean_up_badly() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ZeroDivisionError("by zero")
+
+    async with open_test_hub() as hub:
+        with pytest.RaisesGroup(ZeroDivisionError):
+            async with hub.outputs.text("answer", output_id="o1"), trio.open_nursery() as nursery:
+                nursery.start_soon(clean_up_badly)
+                nursery.start_soon(trio.sleep_forever)
+                await trio.testing.wait_all_tasks_blocked()
+                hub.outputs.cancel("o1")
+        kind, data = texts(hub)[-1]
+        assert (kind, data["error"], data["cancelled"]) == ("output.failed", "by zero", False)
+        assert (hub.outputs.statistics().running, hub.outputs.statistics().kept) == (0, 1)
+        with pytest.raises(rtcore.OutputFailed, match="by zero"):
+            await read_all(hub)
+
+
 @pytest.mark.parametrize(
     ("act", "error", "message"),
     [
@@ -138,6 +161,19 @@ async def test_cancelling_stops_at_the_end_of_the_block(autojump_clock: Any) -> 
             rtcore.RequestError,
             "output_id: channel name must",
         ),
+        (
+            lambda hub, output: hub.outputs.text("n", output_id="x" * 65),
+            rtcore.RequestError,
+            "output_id: expected 1 to 64 characters, got 65",
+        ),
+        (lambda hub, output: output.cancel(by="a\udcff"), rtcore.RequestError, "not representable in JSON: str is"),
+        (lambda hub, output: output.cancel(reason="a\udcff"), rtcore.RequestError, "not representable in JSON: str is"),
+        (
+            lambda hub, output: output.cancel(reason="\0" * 100_000),
+            rtcore.RequestError,
+            "reason: 600002 bytes exceed 131072, message_bytes / 8",
+        ),
+        (lambda hub, output: output.cancel(by=None), TypeError, r"by: expected text \(str\), got NoneType"),
         (
             lambda hub, output: hub.outputs.text("n", workspace="x" * 300),
             rtcore.RequestError,
@@ -159,6 +195,22 @@ async def test_what_cannot_be_is_refused(act: Callable[..., object], error: Any,
     async with open_test_hub() as hub, hub.outputs.text("answer") as output:
         with pytest.raises(error, match=message):
             act(hub, output)
+        assert not output.cancelled, "what is refused changes nothing"
+
+
+async def test_end_is_told_however_long_its_words(autojump_clock: Any) -> None:
+    """Of a failure they are cut to what fits in a message, and those that are accepted fit."""
+    async with open_test_hub(limits=rtcore.Limits(message_bytes=20_000), features=of(name_bytes=100)) as hub:
+        with pytest.raises(ValueError, match="\0"):
+            async with hub.outputs.text("\0" * 200, output_id="o1"):
+                raise ValueError("\0" * 30_000)
+        async with hub.outputs.text("\0" * 200, output_id="o2"):
+            assert hub.outputs.cancel("o2", by="\0" * 416, reason="\0" * 416)
+            await trio.sleep_forever()
+        assert [event.type for event in hub.history("outputs:default").events][1::2] == [
+            "output.failed",
+            "output.cancelled",
+        ]
 
 
 async def test_after_the_end_nothing_is_written(autojump_clock: Any) -> None:
@@ -251,6 +303,18 @@ async def test_ended_outputs_are_forgotten_in_time(autojump_clock: Any) -> None:
         assert len(hub.timeouts) == 0
 
 
+async def test_one_timer_forgets_whatever_has_ended(autojump_clock: Any) -> None:
+    """Also where each makes room for the next, so that none lives until its time is over."""
+    async with open_test_hub(features=of(outputs=1)) as hub:
+        for _ in range(20):
+            async with hub.outputs.text("a"):
+                pass
+            await trio.sleep(10)
+        assert len(hub.timeouts) == 1
+        await trio.sleep(301)
+        assert (hub.outputs.statistics().kept, len(hub.timeouts)) == (0, 0)
+
+
 async def test_room_is_made_by_those_that_ended_first(autojump_clock: Any) -> None:
     async with open_test_hub(features=of(outputs=2)) as hub:
         async with hub.outputs.text("a", output_id="o1"):
@@ -284,16 +348,13 @@ async def test_readers_history_is_bounded_by_its_namespace(autojump_clock: Any) 
         assert await read_all(hub) == "0123456789", "the content does not depend on it"
 
 
-async def test_output_that_cannot_begin_takes_no_place(autojump_clock: Any) -> None:
-    async with (
-        open_test_hub(features=of(outputs=2), limits=rtcore.Limits(channels=1)) as hub,
-        hub.subscribe("held"),
-    ):
-        hub.publish("held", "t", 1)
-        for number in range(5):
-            with pytest.raises(rtcore.RequestError):
-                await hub.outputs.text("a", output_id=f"o{number}").__aenter__()
-        assert hub.outputs.statistics().running == 0
+async def test_output_that_cannot_begin_takes_no_place() -> None:
+    async with open_test_hub() as hub:
+        pass
+    for number in range(5):
+        with pytest.raises(rtcore.HubClosed):
+            await hub.outputs.text("a", output_id=f"o{number}").__aenter__()
+    assert hub.outputs.statistics().running == 0
 
 
 async def test_names_are_bounded_and_made_fit_for_json(autojump_clock: Any) -> None:

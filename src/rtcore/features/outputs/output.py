@@ -11,17 +11,18 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 import trio
 
-from rtcore.errors import ErrorCode, RequestError
+from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.features.failure import bounded_text, describe_failure, log_failure
+from rtcore.features.outputs.output_events import OutputEvents
 from rtcore.features.outputs.output_state import Content, Kind, OutputState, OutputStatus
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.hub.hub import Hub
 from rtcore.hub.timeouts import Timer
-from rtcore.protocol.json_codec import json_dumps
+from rtcore.protocol.json_codec import json_depth_exceeds, json_dumps
 from rtcore.values.events import Json
 
 __all__ = ["ItemOutput", "Output", "TextOutput"]
@@ -29,6 +30,13 @@ __all__ = ["ItemOutput", "Output", "TextOutput"]
 logger = logging.getLogger("rtcore.outputs")
 
 _T = TypeVar("_T", str, Json)
+_ITEM_DEPTH: Final = 240
+"""Deepest nesting of an item: JSON is written 254 levels deep, and 6 of them are around an item in `subscribed`."""
+
+_END_SHARE: Final = 8
+"""What part of a message each of the words of an end may fill, as JSON; there are two of them, and the name."""
+_FAILURE_SHARE: Final = 32
+"""What part the text of a failure may fill: it is told twice, and a character of it may take six bytes as JSON."""
 
 
 class Output(ABC, Generic[_T]):
@@ -51,13 +59,13 @@ class Output(ABC, Generic[_T]):
     ) -> None:
         self.output_id = output_id
         self.name = bounded_text(name, settings.name_bytes)
-        self.channel = channel
-        """Where its content is published."""
-        self.directory = directory
-        """Where its beginning and end are published too, beside those of others with the same readers."""
+        self.events = OutputEvents(hub, channel, directory)
+        """What is published of it."""
         self.owner = owner
         """The user whose it is; None: the workspace's."""
-        self.state = OutputState(kind, settings.kept_bytes)
+        self.number = 0
+        """How many outputs began before it."""
+        self.state = OutputState(kind, min(settings.kept_bytes, settings.total_bytes))
         """How far it is; to be read only."""
         self.reason: str | None = None
         """Why it failed or was cancelled, in words for readers."""
@@ -73,6 +81,16 @@ class Output(ABC, Generic[_T]):
         self._timer: Timer | None = None
 
     @property
+    def channel(self) -> str:
+        """Where its content is published."""
+        return self.events.channel
+
+    @property
+    def directory(self) -> str:
+        """Where its beginning and end are published too, beside those of others with the same readers."""
+        return self.events.directory
+
+    @property
     def cancelled(self) -> bool:
         """Whether somebody asked for its end; known inside the block and after it."""
         return self._cancelled_by is not None
@@ -84,8 +102,8 @@ class Output(ABC, Generic[_T]):
         self._entered = True
         self._began(self)
         try:
-            self._publish("started", self.summary(), everywhere=True)
-        except BaseException:  # nobody will leave a block that was not entered
+            self.events.started(self.summary())
+        except HubClosed:  # nobody will leave a block that was not entered
             self.state.end(OutputStatus.FAILED)
             self._ended(self)
             raise
@@ -95,12 +113,23 @@ class Output(ABC, Generic[_T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        caught = bool(self._scope.__exit__(kind, error, traceback))
-        if error is None or caught:
-            status = OutputStatus.CANCELLED if self.cancelled else OutputStatus.COMPLETED
-            self._end(status, {"by": self._cancelled_by, "reason": self.reason} if self.cancelled else {})
-            return caught
-        failure = describe_failure(error, self._hub.limits.output_line_bytes)
+        try:
+            caught = bool(self._scope.__exit__(kind, error, traceback))
+        except BaseException as left:  # something failed while it cleaned up after the cancellation that stops here
+            self._fail(left)
+            raise
+        if error is not None and not caught:
+            self._fail(error)
+        elif self.cancelled:
+            self._end(OutputStatus.CANCELLED, {"by": self._cancelled_by, "reason": self.reason})
+        else:
+            self._end(OutputStatus.COMPLETED, {})
+        return caught
+
+    def _fail(self, error: BaseException) -> None:
+        """End it for an exception that is leaving the block and must not be replaced."""
+        limits = self._hub.limits
+        failure = describe_failure(error, min(limits.output_line_bytes, limits.message_bytes // _FAILURE_SHARE))
         log_failure(logger, f"output {self.output_id}", error, failure)
         self.reason = failure.error
         try:
@@ -108,9 +137,8 @@ class Output(ABC, Generic[_T]):
                 OutputStatus.FAILED,
                 {"error_type": failure.error_type, "error": failure.error, "cancelled": failure.cancelled},
             )
-        except Exception:  # the exception that is leaving the block must not be replaced
+        except Exception:
             logger.exception("the end of output %s could not be published", self.output_id)
-        return False
 
     def cancel(self, *, by: str = "", reason: str | None = None) -> bool:
         """
@@ -122,12 +150,27 @@ class Output(ABC, Generic[_T]):
 
         Returns:
             False if it had ended, or somebody had asked already.
+
+        Raises:
+            RequestError: If JSON cannot carry what is said, or it is too long to be told.
         """
+        self._check_words("by", by)
+        if reason is not None:
+            self._check_words("reason", reason)
         if self.state.ended or self.cancelled:
             return False
         self._cancelled_by, self.reason = by, reason
         self._scope.cancel()
         return True
+
+    def _check_words(self, field: str, words: str) -> None:
+        """What is refused here could not be told at the end, when it is too late to say so."""
+        if not isinstance(words, str):
+            raise TypeError(f"{field}: expected text (str), got {type(words).__name__}")
+        size, most = len(json_dumps(words, field=field)), self._hub.limits.message_bytes // _END_SHARE
+        if size > most:
+            problem = f"{field}: {size} bytes exceed {most}, message_bytes / {_END_SHARE}"
+            raise RequestError(ErrorCode.TOO_LARGE, problem, field=field)
 
     def summary(self) -> dict[str, Json]:
         """What is told of it without its content."""
@@ -183,20 +226,17 @@ class Output(ABC, Generic[_T]):
 
     def _on_timer(self) -> None:
         self._timer = None
-        try:
-            self._flush()
-        except RequestError as error:  # no channel is free just now: it is kept, and read by who asks
-            logger.warning("a piece of output %s was not published: %s", self.output_id, error)
+        self._flush()
 
     def _flush(self) -> None:
         """Publish what was written and has not left yet."""
         if not self._pending:
             return
-        written, self._pending, self._pending_bytes = self._pending, [], 0
+        content = self._append(self._pending)
+        self._pending, self._pending_bytes = [], 0
         self._next_chunk = trio.current_time() + self._settings.chunk_seconds
-        content = self._append(written)
         self._grew(self)
-        self._publish("chunk", {"output_id": self.output_id, **self.stretch(content)})
+        self.events.chunk({"output_id": self.output_id, **self.stretch(content)})
 
     @abstractmethod
     def _append(self, written: list[_T]) -> Content:
@@ -210,13 +250,7 @@ class Output(ABC, Generic[_T]):
         finally:
             self.state.end(status)
             self._ended(self)
-            self._publish(status.value, self.summary() | data, everywhere=True)
-
-    def _publish(self, verb: str, data: dict[str, Json], *, everywhere: bool = False) -> None:
-        self._hub.publish(self.channel, f"output.{verb}", data)
-        if everywhere:
-            with self._hub.registry.unobserved():
-                self._hub.publish(self.directory, f"output.{verb}", data)
+            self.events.ended(f"output.{status.value}", self.summary() | data)
 
 
 class TextOutput(Output[str]):
@@ -249,10 +283,13 @@ class ItemOutput(Output[Json]):
         Add one item, which must not be changed afterwards; never blocks.
 
         Raises:
-            RequestError: If JSON cannot carry it, or it is too large for one message.
+            RequestError: If JSON cannot carry it, it is nested deeper than 240 levels, or too large for one message.
             RuntimeError: If the block has not begun, or has ended.
         """
-        self._add(item, len(json_dumps(item)))
+        text = json_dumps(item)
+        if json_depth_exceeds(text, _ITEM_DEPTH):
+            raise RequestError(ErrorCode.TOO_DEEP, f"an item is nested deeper than {_ITEM_DEPTH} levels")
+        self._add(item, len(text))
 
     def _append(self, written: list[Json]) -> Content:
         return self.state.append_items(written)

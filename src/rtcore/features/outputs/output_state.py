@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
+from typing import Final
 
 from attrs import define, field, frozen
 
@@ -18,6 +19,12 @@ from rtcore.protocol.json_codec import json_dumps
 from rtcore.values.events import Json
 
 __all__ = ["Content", "Kind", "OutputState", "OutputStatus"]
+
+_PIECES: Final = 256
+"""
+What is kept is forgotten a piece at a time, and a piece costs a hundred bytes beside its content. So what is written
+together in less than this part of what is kept goes into one piece: then all of them cost next to nothing.
+"""
 
 
 class Kind(Enum):
@@ -95,12 +102,20 @@ class OutputState:
 
     def _append(self, content: str | tuple[Json, ...], size: int) -> Content:
         index = self.length
-        self._pieces.append(_Piece(index, content, size))
+        self._keep(content, size)
         self.length += len(content)
         self.bytes += size
         while self.bytes > self.maximum_bytes and len(self._pieces) > 1:
             self.forget_oldest()
         return Content(index, content) if isinstance(content, str) else Content(index, items=content)
+
+    def _keep(self, content: str | tuple[Json, ...], size: int) -> None:
+        last = self._pieces[-1] if self._pieces else None
+        if last is None or last.bytes + size > self.maximum_bytes // _PIECES:
+            self._pieces.append(_Piece(self.length, content, size))
+        else:
+            last.content = _joined(last.content, content)
+            last.bytes += size
 
     def forget_oldest(self) -> bool:
         """Keep one stretch less; False where there was none."""
@@ -147,6 +162,12 @@ class OutputState:
     @staticmethod
     def _reaches(piece: _Piece, begin: int) -> bool:
         return piece.index + len(piece.content) > begin
+
+
+def _joined(first: str | tuple[Json, ...], second: str | tuple[Json, ...]) -> str | tuple[Json, ...]:
+    if isinstance(first, str) or isinstance(second, str):  # both, as all of an output is of one kind
+        return f"{first}{second}"
+    return first + second
 
 
 def _fitting(content: str | tuple[Json, ...], maximum_bytes: int) -> int:

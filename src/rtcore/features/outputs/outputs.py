@@ -16,41 +16,29 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-import trio
 from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.audience import Audiences
+from rtcore.features.deadlines import Deadlines
 from rtcore.features.feature import Feature
 from rtcore.features.outputs.output import ItemOutput, Output, TextOutput
+from rtcore.features.outputs.output_commands import OUTPUT_ID_LENGTH, OutputCommands
 from rtcore.features.outputs.output_state import Kind
 from rtcore.features.outputs.reader import OutputReader
 from rtcore.features.outputs.settings import OutputSettings
 from rtcore.features.scope import new_identifier
-from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.hub import Hub
 from rtcore.hub.registry import Snapshot
-from rtcore.protocol.wire_fields import text, whole_number, wire
-from rtcore.values.channels import Namespace, check_channel_name, namespace_of
-from rtcore.values.events import Json
-from rtcore.values.identity import DEFAULT_WORKSPACE, Identity
+from rtcore.values.channels import Namespace, check_channel_name
+from rtcore.values.identity import DEFAULT_WORKSPACE
 
 __all__ = ["OutputStatistics", "Outputs"]
 
 _AUDIENCES: Final = Audiences(workspace="outputs", user="user_outputs", member="member_outputs")
-
-
-@frozen(kw_only=True)
-class _Cancel:
-    output_id: str = wire(text(64))
-    reason: str | None = wire(text(500), default=None)
-
-
-@frozen(kw_only=True)
-class _Read:
-    output_id: str = wire(text(64))
-    index: int = wire(whole_number(0, 2**53), default=0)
+_DEPTHS: Final = MappingProxyType({_AUDIENCES.workspace: 2, _AUDIENCES.user: 2, _AUDIENCES.member: 3})
+"""How many colons are before the id of an output in its channel."""
 
 
 @frozen(kw_only=True)
@@ -80,23 +68,21 @@ class Outputs(Feature):
         self._hub = hub
         self._settings = settings or OutputSettings()
         self._outputs: dict[str, Output[Any]] = {}  # Any: of text or items
-        self._ended: dict[str, float] = {}  # when to forget, oldest first
+        self._ended = Deadlines(hub.timeouts, self._settings.keep_seconds, self._forget)
         self._bytes: dict[str, int] = {}
         self._total_bytes = 0
         self._started = 0
+        self._commands = OutputCommands(hub, self._settings, self._outputs, _DEPTHS)
 
     @property
     def commands(self) -> Mapping[str, CommandRule[Any]]:
-        """`output.cancel` and `output.read`."""
-        return {
-            "output.cancel": CommandRule(value=_Cancel, handler=self._handle_cancel),
-            "output.read": CommandRule(value=_Read, handler=self._handle_read),
-        }
+        """`output.cancel`, `output.list` and `output.read`."""
+        return self._commands.rules
 
     @property
     def snapshots(self) -> Mapping[str, Snapshot]:
         """The outputs of a workspace, a user, or a user of a workspace; or the content of one."""
-        return dict.fromkeys(self.NAMESPACES, self._snapshot)
+        return dict.fromkeys(self.NAMESPACES, self._commands.snapshot)
 
     # For producers
 
@@ -108,7 +94,7 @@ class Outputs(Feature):
 
         Args:
             name: For people.
-            output_id: Identifier; None: a random one.
+            output_id: Identifier of up to 64 characters; None: a random one.
             workspace: Whose members may read it; None, and no user: those who need no token.
             user: The one user who may read it: in that workspace only, or, where none is named, in any.
 
@@ -127,6 +113,9 @@ class Outputs(Feature):
         self, kind: Kind, name: str, output_id: str | None, workspace: str | None, user: str | None
     ) -> dict[str, Any]:
         output_id = output_id or new_identifier()
+        if len(output_id) > OUTPUT_ID_LENGTH:
+            problem = f"output_id: expected 1 to {OUTPUT_ID_LENGTH} characters, got {len(output_id)}"
+            raise RequestError(ErrorCode.TOO_LARGE, problem, field="output_id")
         if workspace is None and user is None:
             workspace = DEFAULT_WORKSPACE
         directory = _AUDIENCES.channel(workspace=workspace, user=user)
@@ -161,11 +150,15 @@ class Outputs(Feature):
         """
         output = self._find(output_id)
         async with self._hub.subscribe(output.channel) as events:
-            yield OutputReader(output, events, index)
+            output.events.readers.add(events)
+            try:
+                yield OutputReader(output, events, index)
+            finally:
+                output.events.readers.discard(events)
 
     def cancel(self, output_id: str, *, by: str = "", reason: str | None = None) -> bool:
         """
-        Ask for the end of an output; see `Output.cancel`.
+        Ask for the end of an output; arguments, result and errors as of `Output.cancel`.
 
         Raises:
             RequestError: `request.not_found` if there is none.
@@ -197,14 +190,17 @@ class Outputs(Feature):
             raise RequestError(ErrorCode.UNAVAILABLE, f"{most} outputs run already: outputs={most}")
         self._outputs[output.output_id] = output
         self._bytes[output.output_id] = 0
+        output.number = self._started
         self._started += 1
 
     def _on_grown(self, output: Output[Any]) -> None:
         self._recount(output)
         while self._total_bytes > self._settings.total_bytes and self._forget_oldest():
             pass
-        while self._total_bytes > self._settings.total_bytes and output.state.forget_oldest():
-            self._recount(output)
+        while self._total_bytes > self._settings.total_bytes:
+            longest = self._outputs[max(self._bytes, key=self._bytes.__getitem__)]
+            longest.state.forget_oldest()
+            self._recount(longest)
 
     def _recount(self, output: Output[Any]) -> None:
         size = output.state.bytes
@@ -212,55 +208,17 @@ class Outputs(Feature):
         self._bytes[output.output_id] = size
 
     def _on_ended(self, output: Output[Any]) -> None:
-        due = trio.current_time() + self._settings.keep_seconds
-        self._ended[output.output_id] = due
-        if len(self._ended) == 1:
-            self._hub.timeouts.call_at(due, self._forget_due)
+        self._ended.renew(output.output_id)
 
-    def _forget_due(self) -> float | None:
-        now = trio.current_time()
-        while self._ended and next(iter(self._ended.values())) <= now:
-            self._forget_oldest()
-        return next(iter(self._ended.values()), None)
+    def _forget(self, output_id: str) -> None:
+        self._outputs.pop(output_id).events.stop()
+        self._total_bytes -= self._bytes.pop(output_id)
 
     def _forget_oldest(self) -> bool:
         """Forget the output that ended first; False where all are running."""
         output_id = next(iter(self._ended), None)
         if output_id is None:
             return False
-        del self._ended[output_id], self._outputs[output_id]
-        self._total_bytes -= self._bytes.pop(output_id)
+        self._ended.discard(output_id)
+        self._forget(output_id)
         return True
-
-    # For clients
-
-    def _snapshot(self, identity: Identity, channel: str) -> Json:
-        depth = 3 if namespace_of(channel) == _AUDIENCES.member else 2
-        parts = channel.split(":", depth)
-        if len(parts) > depth:
-            output = self._outputs.get(parts[-1])
-            return output.document() if output is not None and output.channel == channel else None
-        return [output.summary() for output in self._outputs.values() if output.directory == channel]
-
-    def _readable(self, context: CommandContext, output_id: str) -> Output[Any]:
-        output = self._outputs.get(output_id)
-        # The words are the same for one that is not there and one that is another's.
-        if output is None or not self._hub.access.can_read(context.identity, output.channel):
-            raise RequestError(ErrorCode.NOT_FOUND, "data.output_id: no such output", field="data.output_id")
-        return output
-
-    def _handle_cancel(self, context: CommandContext, command: _Cancel) -> Reply:
-        output, identity = self._readable(context, command.output_id), context.identity
-        owns = output.owner is not None and output.owner == identity.user
-        if not owns and identity.roles.isdisjoint(self._settings.cancel_roles):
-            raise RequestError(ErrorCode.DENIED, "not allowed to cancel this output", field="data.output_id")
-        done = output.cancel(by=identity.user, reason=command.reason)
-        return Reply("output.cancelling", {"output_id": output.output_id, "asked": done}, unasked=False)
-
-    def _handle_read(self, context: CommandContext, command: _Read) -> Reply:
-        output = self._readable(context, command.output_id)
-        length = output.state.length
-        if command.index > length:
-            message = f"data.index: expected at most {length}, the end of the output so far, got {command.index}"
-            raise RequestError(ErrorCode.MALFORMED, message, field="data.index")
-        return Reply("output.content", output.page(command.index))

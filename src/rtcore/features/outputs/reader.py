@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self, cast
 
-from rtcore.errors import OutputCancelled, OutputFailed, RtcoreError
+from rtcore.errors import HubClosed, OutputCancelled, OutputFailed, RtcoreError
 from rtcore.features.outputs.output import Output
 from rtcore.features.outputs.output_state import Content, Kind, OutputStatus
 from rtcore.hub.subscription import Subscription
@@ -27,7 +27,8 @@ class OutputReader:
         """Characters or items that have been read, or passed over since they are no longer kept."""
         self._output = output
         self._events = events
-        self._missed = True  # what was written before the subscription
+        self._look = True  # at what is kept: first of all for what was written before the subscription
+        self._over = output.state.ended  # no event will say so
 
     def __aiter__(self) -> Self:
         return self
@@ -41,26 +42,39 @@ class OutputReader:
             OutputCancelled: If somebody asked for the end.
             HubClosed: If the hub has ended.
         """
-        state = self._output.state
         while True:
-            if self._missed or state.ended:
-                self._missed = False
-                content = state.content(self.index)
+            if self._look:
+                self._look = False
+                content = self._output.state.content(self.index)
                 if content.end > max(self.index, content.index):
-                    self.index = content.end
-                    return content
-            if state.ended:
+                    break
+            if self._over:
                 self._raise_end()
+            content = await self._next_chunk()
+            if content.end > self.index:
+                break
+        self.index = content.end
+        return content
+
+    async def _next_chunk(self) -> Content:
+        """What the next event has, with what is kept of what was lost before it; nothing, where it is no chunk."""
+        state = self._output.state
+        try:
             event = await self._events.__anext__()
-            if event.type != "output.chunk":  # an end; or a notice of what this reader was too slow for
-                self._missed = True
-                continue
-            content = self._content(cast("dict[str, Any]", event.data))
-            if content.index > self.index:
-                self._missed = True
-            elif content.end > self.index:
-                self.index = content.end
-                return content
+        except HubClosed:
+            if not state.ended:
+                raise
+            self._over = self._look = True
+            return Content(self.index)
+        if event.type != "output.chunk":  # an end; or a notice of what this reader was too slow for
+            self._over = state.ended
+            self._look = self._over or state.first <= self.index  # else what is kept begins behind what still comes
+            return Content(self.index)
+        content = self._content(cast("dict[str, Any]", event.data))
+        if content.index > self.index:
+            kept = state.content(self.index)
+            return kept if kept.index < content.index else content  # which alone has it, where all are short of room
+        return content
 
     def _content(self, data: dict[str, Any]) -> Content:
         """A chunk's stretch, from where this reader stands."""

@@ -18,9 +18,9 @@ class OutputSettings:
     chunk_bytes: int = field(default=4096, validator=whole(1))
     """Bytes that do not wait for the time to pass."""
     kept_bytes: int = field(default=1_048_576, validator=whole(1))
-    """Bytes of one output that are kept for readers who come late."""
+    """Bytes of one output that are kept for readers who come late: of text as UTF-8, of items as JSON."""
     total_bytes: int = field(default=67_108_864, validator=whole(1))
-    """Bytes of all outputs together: those that ended first are forgotten first."""
+    """Bytes of all outputs together: those that ended first are forgotten first, then what is oldest in the longest."""
     keep_seconds: float = field(default=300.0, validator=number(over=True))
     """How long an output is kept after its end."""
     outputs: int = field(default=1000, validator=whole(1))
