@@ -30,14 +30,12 @@ from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import Profile
 from rtcore.server.proxies import ProxyTrust
 from rtcore.server.settings import Settings
-from rtcore.values.identity import Identity
+from rtcore.values.identity import NOBODY, Identity
 
 __all__ = ["HttpRequest", "Reception", "Upgrade", "refuse"]
 
 logger = logging.getLogger("rtcore.reception")
 
-_NOBODY: Final = Identity(user="")
-"""Whoever comes to an endpoint that is open to all on a server where others need a token: no role, no workspace."""
 _RECEIVE_BYTES: Final = 64 * 1024
 _LINGER_SECONDS: Final = 0.2
 _REFUSAL_SECONDS: Final = 2.0  # time for the peer to read why; more would let refused connections pile up
@@ -157,7 +155,7 @@ class Reception:
         if self._authenticator is None:
             return self._anonymous
         if profile.anonymous:
-            return _NOBODY
+            return NOBODY
         values = head.get_all("authorization")
         try:
             if len(values) > 1:

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-__all__ = ["ANONYMOUS", "DEFAULT_WORKSPACE", "Identity"]
+__all__ = ["ANONYMOUS", "DEFAULT_WORKSPACE", "NOBODY", "Identity"]
 
 DEFAULT_WORKSPACE: Final = "default"
 """The workspace of whoever needs no token, and of what is published for nobody's in particular."""
@@ -41,3 +41,5 @@ class Identity:
 
 ANONYMOUS = Identity(user="", workspace=DEFAULT_WORKSPACE)
 """The identity of a connection without a token; the server gives it the roles of its settings."""
+NOBODY: Final = Identity(user="")
+"""Whoever has no token at a door that is open to all on a server where others need one: no role, no workspace."""

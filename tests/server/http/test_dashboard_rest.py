@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 
+from rtcore.values.channels import Namespace
 from rtcore.values.identity import Identity
 
 STATS = "/api/v1/dashboard/stats"
@@ -89,6 +90,16 @@ async def test_figures_may_be_public(open_api: Any) -> None:
         assert "secret" not in body["streams"]
         document = (await api.client.get("/openapi.json")).json()
         assert document["paths"][DATA]["get"]["security"] == [{"token": []}, {}]
+
+
+async def test_public_figures_are_those_that_need_no_role(open_api: Any) -> None:
+    """Whoever has no token has none of `anonymous_roles` either, where others need one."""
+    namespaces = {"streams": Namespace(read_roles={"publisher"})}
+    async with open_api(identities={}, metrics_public=True, namespaces=namespaces) as api:
+        assert (await api.client.get(DATA)).json()["availableStreams"] == []
+        assert (await api.client.get(STATS)).json()["streams"] == []
+    async with open_api(namespaces=namespaces) as api:
+        assert "cpu" in (await api.client.get(DATA)).json()["availableStreams"]
 
 
 @pytest.mark.parametrize("path", [STATS, DATA])
