@@ -15,7 +15,7 @@ from rtcore.hub.hub import Hub
 from rtcore.server.profile_settings import BUILT_IN_PROFILES, ProfileSettings, all_profiles
 from rtcore.server.server import Server
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings
-from rtcore.testing import open_test_hub, open_test_server
+from rtcore.testing import TestServer, open_test_hub, open_test_server
 from rtcore.values.channels import Namespace, Scope
 from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
@@ -176,3 +176,31 @@ async def test_open_endpoint_beside_keys_gives_strangers_no_roles(autojump_clock
         ):
             await client.send(type, data, id=1)
             assert (await client.expect("error"))["data"]["code"] == "access.denied", type
+
+
+async def test_open_endpoint_beside_keys_is_closed_to_a_page_that_rebinds_its_name(autojump_clock: Any) -> None:
+    """Where others need a token, such a page has none; here nobody needs one, so the name must be the server's own."""
+    profiles = {"open": ProfileSettings(path="/open", authentication="none")}
+    async with open_test_server(Settings(authentication=KEYS, profiles=profiles)) as server:
+        answers = {
+            (path, host): await answer_to_page(server, path, host)
+            for path in ("/open", "/ws")
+            for host in ("evil.example", "localhost")
+        }
+    assert answers == {
+        ("/open", "evil.example"): 403,
+        ("/open", "localhost"): 101,
+        ("/ws", "evil.example"): 101,
+        ("/ws", "localhost"): 101,
+    }
+
+
+async def answer_to_page(server: TestServer, path: str, host: str) -> int:
+    """The status that a page of the server's own origin gets, as its name says it."""
+    stream = server.open_stream()
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", f"Origin: http://{host}", "Upgrade: websocket"]
+    lines += ["Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: MTExMTExMTExMTExMTExMQ==", "", ""]
+    await stream.send_all("\r\n".join(lines).encode())
+    status = int((await stream.receive_some()).split(b" ")[1])
+    await stream.aclose()
+    return status

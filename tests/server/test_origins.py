@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from rtcore.errors import HandshakeRefused
 from rtcore.server.origins import Origin, OriginPolicy, parse_host, parse_origin
-from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings
+from rtcore.server.settings import Settings
 
-NAMED = OriginPolicy(bound_host="rt.example", authentication=True)
-LISTED = OriginPolicy(["https://App.example", "http://dev.example:3000"], bound_host="0.0.0.0", authentication=True)
+NAMED = OriginPolicy(bound_host="rt.example")
+LISTED = OriginPolicy(["https://App.example", "http://dev.example:3000"], bound_host="0.0.0.0")
 
 
-def passes(policy: OriginPolicy, origin: str | None, host: str | None, secure: bool = False) -> bool:
+def passes(
+    policy: OriginPolicy, origin: str | None, host: str | None, secure: bool = False, token_needed: bool = True
+) -> bool:
     try:
-        policy.check(origin, host, secure=secure)
+        policy.check(origin, host, secure=secure, token_needed=token_needed)
     except HandshakeRefused:
         return False
     return True
@@ -22,9 +26,9 @@ def passes(policy: OriginPolicy, origin: str | None, host: str | None, secure: b
 
 def test_refusal_is_a_403_that_repeats_nothing_of_the_request() -> None:
     """The page's owner reads it in his console."""
-    for policy in (NAMED, OriginPolicy()):
+    for token_needed in (True, False):
         with pytest.raises(HandshakeRefused, match="the server's origins setting") as caught:
-            policy.check("http://evil.example", "evil.example:1", secure=False)
+            NAMED.check("http://evil.example", "evil.example:1", secure=False, token_needed=token_needed)
         assert caught.value.status == 403
         assert "evil" not in str(caught.value)
 
@@ -86,8 +90,8 @@ def test_star_lets_every_page_in() -> None:
     """Told so, the server asks nothing."""
     policy = OriginPolicy(["*"])
     assert passes(policy, "https://evil.example", "anything")
-    assert passes(policy, "null", None)
-    policy.check_host("anything")
+    assert passes(policy, "null", None, token_needed=False)
+    policy.check_host("anything", token_needed=False)
 
 
 @pytest.mark.parametrize(
@@ -108,36 +112,40 @@ def test_star_lets_every_page_in() -> None:
         ("0.0.0.0", "rebound.example", False),
     ],
 )
-def test_rebound_name_is_refused_where_nobody_needs_a_token(bound: str, host: str, allowed: bool) -> None:
+def test_rebound_name_is_refused_where_no_token_is_needed(bound: str, host: str, allowed: bool) -> None:
     """To the browser page and server are one origin; only the name tells that the page is not the server's own."""
     policy = OriginPolicy(bound_host=bound)
-    assert passes(policy, f"http://{host}", host) is allowed
-    assert passes(policy, None, host)
+    assert passes(policy, f"http://{host}", host, token_needed=False) is allowed
+    assert passes(policy, None, host, token_needed=False)
     if allowed:
-        policy.check_host(host)
+        policy.check_host(host, token_needed=False)
     else:
-        with pytest.raises(HandshakeRefused, match="host is not known"):
-            policy.check_host(host)
+        with pytest.raises(HandshakeRefused, match="host is not known: where no token is needed"):
+            policy.check_host(host, token_needed=False)
 
 
 def test_host_is_not_asked_where_a_token_is_needed() -> None:
     """A page that rebinds a name has no token."""
-    OriginPolicy(bound_host="127.0.0.1", authentication=True).check_host("any.example")
+    policy = OriginPolicy(bound_host="127.0.0.1")
+    policy.check_host("any.example", token_needed=True)
+    assert passes(policy, "http://any.example", "any.example")
 
 
 def test_listed_origin_makes_its_host_known() -> None:
     """A server behind a proxy on the same machine is reached by the proxy's name."""
-    OriginPolicy(["https://rt.example"]).check_host("rt.example")
+    policy = OriginPolicy(["https://rt.example"])
+    policy.check_host("rt.example", token_needed=False)
     with pytest.raises(HandshakeRefused):
-        OriginPolicy(["https://rt.example"]).check_host(None)
+        policy.check_host(None, token_needed=False)
 
 
 def test_policy_comes_from_settings() -> None:
-    """Authentication, host and list."""
-    keys = {"main": KeySettings(algorithm="HS256", secret="x" * 32)}
-    OriginPolicy.of(Settings(authentication=AuthenticationSettings(keys=keys))).check_host("any.example")
+    """Host and list."""
+    policy = OriginPolicy.of(Settings(host="192.168.1.4", origins=("https://rt.example",)))
+    for host in ("192.168.1.4", "rt.example"):
+        policy.check_host(host, token_needed=False)
     with pytest.raises(HandshakeRefused):
-        OriginPolicy.of(Settings()).check_host("any.example")
+        policy.check_host("any.example", token_needed=False)
 
 
 @pytest.mark.parametrize(
@@ -167,21 +175,21 @@ def test_origins_of_browser_extensions_are_origins() -> None:
     assert passes(OriginPolicy(["chrome-extension://abcdef"]), "chrome-extension://abcdef", "x")
 
 
-def test_a_verdict_is_remembered_for_its_origin_its_host_and_its_scheme_alone() -> None:
+def test_a_verdict_is_remembered_for_its_origin_its_host_its_scheme_and_its_need_of_a_token_alone() -> None:
     remembering = OriginPolicy(bound_host="0.0.0.0")
     names = [None, "", "localhost", "localhost:80", "127.0.0.1:8080", "rt.example"]
     origins = [None, "null", *(f"{scheme}://{name}" for scheme in ("http", "https") for name in names if name)]
     for _ in range(2):
         for origin in origins:
             for host in names:
-                for secure in (False, True):
-                    fresh = OriginPolicy(bound_host="0.0.0.0")
-                    assert passes(remembering, origin, host, secure) is passes(fresh, origin, host, secure)
+                for secure, token_needed in itertools.product((False, True), repeat=2):
+                    question = (origin, host, secure, token_needed)
+                    assert passes(remembering, *question) is passes(OriginPolicy(bound_host="0.0.0.0"), *question)
 
 
 def test_long_names_are_judged_and_not_remembered() -> None:
     """A request head has room for 8 KiB in each: a thousand of them are no memory that a stranger should fill."""
-    policy = OriginPolicy(bound_host="0.0.0.0", authentication=True)
+    policy = OriginPolicy(bound_host="0.0.0.0")
     name = "a" * 600
     assert passes(policy, f"http://{name}", name)
     assert not passes(policy, f"https://{name}", name)

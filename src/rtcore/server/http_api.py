@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -130,11 +130,18 @@ def build_app(
         proxies=proxies or ProxyTrust(),
         clock=clock,
     )
-    routes = _routes(context, version, rest)
-    methods = {method for route in routes for method in route.methods or ()}
+    rules = _rules(context, version, rest)
+    routes = [Route(rule.path, guard(context, rule.audience, rule.handler), methods=[rule.method]) for rule in rules]
+    pages = Middleware(
+        OriginMiddleware,
+        origins=origins,
+        proxies=context.proxies,
+        methods={method for route in routes for method in route.methods or ()},
+        open_paths=_open_paths(context, rules),
+    )
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(OriginMiddleware, origins=origins, proxies=context.proxies, methods=methods)],
+        middleware=[pages],
         exception_handlers={
             RequestError: answer_request_error,
             HubClosed: answer_hub_closed,
@@ -146,7 +153,7 @@ def build_app(
     return app
 
 
-def _routes(context: HttpContext, version: str, rest: Sequence[RestModule]) -> list[Route]:
+def _rules(context: HttpContext, version: str, rest: Sequence[RestModule]) -> list[RouteRule]:
     document = openapi_document(
         version=version,
         limits=context.limits,
@@ -160,13 +167,19 @@ def _routes(context: HttpContext, version: str, rest: Sequence[RestModule]) -> l
         draining=lambda: context.server.draining,
         version=version,
     )
-    rules = (
+    return [
         *ROUTES,
         *(rule for module in rest for rule in module.rules),
         RouteRule("GET", _METRICS, Audience.METRICS, metrics_handler(make_registry(collector))),
         RouteRule("GET", _OPENAPI, Audience.EVERYONE, partial(_describe, document)),
-    )
-    return [Route(rule.path, guard(context, rule.audience, rule.handler), methods=[rule.method]) for rule in rules]
+    ]
+
+
+def _open_paths(context: HttpContext, rules: Iterable[RouteRule]) -> frozenset[str] | None:
+    """What `OriginMiddleware` is told; the paths for everyone, which hold nothing of anybody's, are not among them."""
+    if context.authenticator is None:
+        return None
+    return frozenset(rule.path for rule in rules if rule.audience is Audience.METRICS and context.metrics_public)
 
 
 async def _describe(document: dict[str, Json], context: HttpContext, request: Request, identity: Identity) -> Response:

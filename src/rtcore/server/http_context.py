@@ -85,10 +85,10 @@ class SystemPort(Protocol):
 class OriginPort(Protocol):
     """Which pages may ask. Both raise HandshakeRefused when they may not."""
 
-    def check(self, origin: str | None, host: str | None, *, secure: bool) -> None:
+    def check(self, origin: str | None, host: str | None, *, secure: bool, token_needed: bool) -> None:
         """For a request with an `Origin`."""
 
-    def check_host(self, host: str | None) -> None:
+    def check_host(self, host: str | None, *, token_needed: bool) -> None:
         """For one without: a page's own GET has none."""
 
 

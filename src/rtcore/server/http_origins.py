@@ -42,14 +42,22 @@ class OriginMiddleware:
         origins: Which pages may ask; None: none.
         proxies: Whose word on a client's address is taken.
         methods: Those that there are at any path; the path itself tells which of them it knows.
+        open_paths: Where requests without a token are answered although others need one; None: nobody needs one.
     """
 
     def __init__(
-        self, app: ASGIApp, *, origins: OriginPort | None, proxies: ProxyTrust, methods: Collection[str]
+        self,
+        app: ASGIApp,
+        *,
+        origins: OriginPort | None,
+        proxies: ProxyTrust,
+        methods: Collection[str],
+        open_paths: Collection[str] | None,
     ) -> None:
         self._app = app
         self._origins = origins
         self._proxies = proxies
+        self._open_paths = open_paths
         self._preflight = {
             "access-control-allow-methods": ", ".join(sorted(methods)),
             "access-control-allow-headers": _HEADERS,
@@ -90,6 +98,13 @@ class OriginMiddleware:
         if origin is not None:
             if self._origins is None:
                 raise HandshakeRefused(403, "no page may ask here")
-            self._origins.check(origin, host, secure=client_secure(connection, self._proxies))
+            secure, token_needed = client_secure(connection, self._proxies), self._needs_token(connection)
+            self._origins.check(origin, host, secure=secure, token_needed=token_needed)
         elif self._origins is not None and connection.scope["path"] not in _PROBES:
-            self._origins.check_host(host)
+            self._origins.check_host(host, token_needed=self._needs_token(connection))
+
+    def _needs_token(self, connection: HTTPConnection) -> bool:
+        if self._open_paths is None:
+            return False
+        # What comes with a token is judged by it, also where it need not have come.
+        return connection.scope["path"] not in self._open_paths or "authorization" in connection.headers

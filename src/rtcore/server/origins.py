@@ -6,9 +6,9 @@ one to a server on the user's machine or network, with the user's reach. So a re
 the server's own or one of the settings; a request without one comes from no page and passes.
 
 "The server's own" means what the request's `Host` says, and a page can choose that: its owner points a name of his at
-127.0.0.1 (DNS rebinding), and to the browser page and server are then one origin. Where nobody needs a token, `Host`
-must therefore be a name that cannot be rebound: a loopback name, the address that the server listens on, the host of a
-listed origin, or, for a server that listens on all addresses, any address in numbers.
+127.0.0.1 (DNS rebinding), and to the browser page and server are then one origin. What needs no token, on a server with
+keys or without, must therefore be asked for by a `Host` that cannot be rebound: a loopback name, the address that the
+server listens on, the host of a listed origin, or, for a server that listens on all addresses, any address in numbers.
 
 Source: RFC 6455, section 10.2; RFC 6454, sections 4 and 6.
 """
@@ -104,16 +104,15 @@ class _Rule:
     listed: frozenset[Origin]
     hosts: frozenset[str | None]
     wildcard: bool
-    authentication: bool
 
-    def fault(self, origin: str | None, host: str | None, secure: bool) -> str | None:
+    def fault(self, origin: str | None, host: str | None, secure: bool, token_needed: bool) -> str | None:
         """Why a handshake may not go on; None if it may."""
         if origin is None or self.everyone:
             return None
         asked = parse_origin(origin)
         if asked is not None and asked in self.listed:
             return None
-        fault = self.host_fault(host)
+        fault = self.host_fault(host, token_needed)
         if fault is not None:
             return fault
         own = None if host is None else parse_origin(f"{'https' if secure else 'http'}://{host}")
@@ -121,14 +120,14 @@ class _Rule:
             return "origin is not allowed: add it to the server's origins setting"
         return None
 
-    def host_fault(self, host: str | None) -> str | None:
+    def host_fault(self, host: str | None, token_needed: bool) -> str | None:
         """Why a host may be one that a page has made up; None if it cannot be."""
-        if self.authentication or self.everyone:
+        if token_needed or self.everyone:  # a page that rebinds a name has no token
             return None
         parsed = None if host is None else parse_host(host)
         if parsed is None or not self._is_known(parsed[0]):
             return (
-                "host is not known: without authentication, use a loopback name or add to the server's origins setting"
+                "host is not known: where no token is needed, use a loopback name or add to the server's origins setting"
             )
         return None
 
@@ -143,12 +142,9 @@ class OriginPolicy:
     Args:
         listed: Origins that may connect besides the server's own; `*`: every one.
         bound_host: What the server listens on.
-        authentication: Whether a token is needed.
     """
 
-    def __init__(
-        self, listed: Iterable[str] = (), *, bound_host: str = "127.0.0.1", authentication: bool = False
-    ) -> None:
+    def __init__(self, listed: Iterable[str] = (), *, bound_host: str = "127.0.0.1") -> None:
         names = frozenset(listed)
         origins = frozenset(origin for name in names if (origin := parse_origin(name)) is not None)
         self._rule = _Rule(
@@ -156,16 +152,15 @@ class OriginPolicy:
             listed=origins,
             hosts=frozenset({_plain_host(bound_host), *(origin.host for origin in origins)}),
             wildcard=bound_host in _WILDCARDS,
-            authentication=authentication,
         )
         self._remembered_fault = lru_cache(maxsize=_VERDICTS)(self._rule.fault)
 
     @classmethod
     def of(cls, settings: Settings) -> OriginPolicy:
         """The rule that settings ask for."""
-        return cls(settings.origins, bound_host=settings.host, authentication=settings.authentication is not None)
+        return cls(settings.origins, bound_host=settings.host)
 
-    def check(self, origin: str | None, host: str | None, *, secure: bool) -> None:
+    def check(self, origin: str | None, host: str | None, *, secure: bool, token_needed: bool) -> None:
         """
         Return if a handshake may go on.
 
@@ -173,6 +168,7 @@ class OriginPolicy:
             origin: The `Origin` header; None where there is none.
             host: The `Host` header.
             secure: Whether the client speaks TLS, with the server or with a trusted proxy.
+            token_needed: Whether what it asks for needs a token.
 
         Raises:
             HandshakeRefused: With 403. The message is for the owner of the page and repeats nothing of the request.
@@ -180,19 +176,23 @@ class OriginPolicy:
         if origin is None:
             return
         remember = len(origin) + len(host or "") <= _REMEMBERED_LENGTH
-        fault = (self._remembered_fault if remember else self._rule.fault)(origin, host, secure)
+        fault = (self._remembered_fault if remember else self._rule.fault)(origin, host, secure, token_needed)
         if fault is not None:
             raise HandshakeRefused(403, fault)
 
-    def check_host(self, host: str | None) -> None:
+    def check_host(self, host: str | None, *, token_needed: bool) -> None:
         """
         Return if `Host` is one that no page can have made up.
 
         For plain HTTP requests too, since a browser sends no `Origin` with a page's GET to its own origin.
 
+        Args:
+            host: The `Host` header.
+            token_needed: Whether what is asked for needs a token.
+
         Raises:
             HandshakeRefused: With 403, where no token is needed and the name may be anybody's.
         """
-        fault = self._rule.host_fault(host)
+        fault = self._rule.host_fault(host, token_needed)
         if fault is not None:
             raise HandshakeRefused(403, fault)

@@ -135,7 +135,8 @@ class Reception:
         accepted = accept_handshake(head, subprotocols=profile.subprotocols, compression=self._compression)
         peer = connected.client[0]
         secure = connected.secure or self._proxies.is_secure(peer, head)
-        self._origins.check(head.get("origin"), head.get("host"), secure=secure)
+        token_needed = self._authenticator is not None and not profile.anonymous
+        self._origins.check(head.get("origin"), head.get("host"), secure=secure, token_needed=token_needed)
         identity = self._identify(head, profile)
         address = self._proxies.client_address(peer, head)
         self._check_open()

@@ -273,7 +273,7 @@ PAGE = "https://app.example"
 
 
 async def test_a_page_of_a_foreign_origin_is_refused(open_api: Any) -> None:
-    async with open_api(origins=OriginPolicy([PAGE], authentication=True)) as api:
+    async with open_api(origins=OriginPolicy([PAGE])) as api:
         response = await api.publish(EVENT, Origin="https://evil.example")
         assert (response.status_code, response.json()["error"]["field"]) == (403, "Origin")
         assert "access-control-allow-origin" not in response.headers
@@ -286,7 +286,7 @@ async def test_no_page_may_ask_where_no_rule_is_given(open_api: Any) -> None:
 
 
 async def test_a_listed_page_is_answered_and_told_that_it_may_read(open_api: Any) -> None:
-    async with open_api(origins=OriginPolicy([PAGE], authentication=True)) as api:
+    async with open_api(origins=OriginPolicy([PAGE])) as api:
         for path in (STATS, "/nothing"):
             response = await api.client.get(path, headers={"Origin": PAGE})
             assert response.headers["access-control-allow-origin"] == PAGE
@@ -296,7 +296,7 @@ async def test_a_listed_page_is_answered_and_told_that_it_may_read(open_api: Any
 async def test_a_browser_that_asks_first_is_told_what_it_may_send(open_api: Any) -> None:
     """Source: WHATWG Fetch, CORS-preflight fetch."""
     question = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
-    async with open_api(identities={}, origins=OriginPolicy([PAGE], authentication=True)) as api:
+    async with open_api(identities={}, origins=OriginPolicy([PAGE])) as api:
         response = await api.client.options("/api/v1/publish", headers=question)
         assert response.status_code == 204
         assert response.headers["access-control-allow-origin"] == PAGE
@@ -308,7 +308,7 @@ async def test_a_browser_that_asks_first_is_told_what_it_may_send(open_api: Any)
 
 async def test_a_listed_page_removes_an_alert_rule_as_a_browser_does(open_api: Any) -> None:
     """A browser sends nothing but GET, HEAD and POST of a page of another origin unless the server names the method."""
-    async with open_api(origins=OriginPolicy([PAGE], authentication=True)) as api:
+    async with open_api(origins=OriginPolicy([PAGE])) as api:
         path = "/api/v1/dashboard/alerts/a1"
         question = {"Origin": PAGE, "Access-Control-Request-Method": "DELETE"}
         told = await api.client.options(path, headers=question)
@@ -326,3 +326,19 @@ async def test_a_rebound_name_reads_nothing_where_nobody_needs_a_token(open_api:
         assert (refused.status_code, refused.json()["error"]["field"]) == (403, "Host")
         assert (await api.client.get(STATS, headers=own)).status_code == 200
         assert (await api.client.get("/readyz", headers=foreign)).status_code == 200
+
+
+async def test_a_rebound_name_reads_no_public_metrics(open_api: Any) -> None:
+    """Where others need a token, what needs none is guarded as it is where nobody needs one."""
+    foreign, own = {"Host": "evil.example:8080"}, {"Host": "localhost:8080"}
+    same_origin = {**foreign, "Origin": "http://evil.example:8080"}
+    async with open_api(identities=ADMIN, metrics_public=True, origins=OriginPolicy()) as api:
+        for path in (STATS, "/metrics", "/api/v1/dashboard/data", "/realtime/stats"):
+            for headers, field in ((foreign, "Host"), (same_origin, "Origin")):
+                refused = await api.client.get(path, headers=headers)
+                assert (refused.status_code, refused.json()["error"]["field"]) == (403, field)
+            assert (await api.client.get(path, headers=own)).status_code == 200
+            assert (await api.client.get(path, headers=foreign | bearer("admin"))).status_code == 200
+        assert (await api.client.get("/api/v1/channels/tasks/history", headers=foreign)).status_code == 401
+    async with open_api(identities=ADMIN, origins=OriginPolicy()) as api:
+        assert (await api.client.get(STATS, headers=foreign)).status_code == 401
