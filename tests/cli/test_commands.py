@@ -196,6 +196,13 @@ def test_check_finds_what_only_the_start_of_a_server_would(run: Run, tmp_path: P
     assert b"missing.pem" in ended.stderr
 
 
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_store_that_cannot_be_is_a_fault_of_the_settings(run: Run, tmp_path: Path, command: str) -> None:
+    """A check that passes promises a start."""
+    ended = run(command, "--set", f"store.path={tmp_path / 'nowhere' / 'x.db'}")
+    assert (ended.returncode, ended.stderr.partition(b": ")[0]) == (2, b"$.store.path")
+
+
 def test_module_runs_as_a_program() -> None:
     ended = subprocess.run([sys.executable, "-m", "rtcore", "--version"], capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("rtcore ")

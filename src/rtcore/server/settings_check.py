@@ -10,6 +10,7 @@ from rtcore.server.keys import load_keys
 from rtcore.server.profile_check import check_profiles
 from rtcore.server.settings import Settings, check_conflicts, check_exposure
 from rtcore.server.settings_converter import check_types
+from rtcore.server.settings_files import check_authorities, check_store_path
 from rtcore.server.tls import TlsContext
 
 __all__ = ["check_settings"]
@@ -17,8 +18,8 @@ __all__ = ["check_settings"]
 
 def check_settings(settings: Settings, registry: FeatureRegistry | None = None) -> tuple[str, ...]:
     """
-    Check settings as a server's start does: values, conflicts, exposure, endpoints, and whether keys and certificate
-    can be used.
+    Check settings as a server's start does: values, conflicts, exposure, endpoints, and whether the files that are
+    named can be used: keys, certificates and the place of the store.
 
     Args:
         settings: From `load_settings`, or built in code.
@@ -42,6 +43,11 @@ def check_settings(settings: Settings, registry: FeatureRegistry | None = None) 
         checks.append(lambda: load_keys(authentication.keys))
     if tls is not None:
         checks.append(lambda: TlsContext(tls))
+    store, authorities = settings.store, settings.features.alerts.ca_file
+    if store is not None:
+        checks.append(lambda: check_store_path(store.path))
+    if authorities is not None:
+        checks.append(lambda: check_authorities(authorities))
     faults = [fault for check in checks if (fault := _fault_of(check)) is not None]
     if faults:
         raise SettingsError("\n".join(faults))
