@@ -29,7 +29,7 @@ def with_store(path: Path) -> Settings:
     return Settings(store=StoreSettings(path=path))
 
 
-def test_authorities_of_alerts_must_be_there(tmp_path: Path, make_certificate: Callable[..., tuple[Path, Path]]) -> None:
+def test_authorities_must_be_there(tmp_path: Path, make_certificate: Callable[..., tuple[Path, Path]]) -> None:
     """Without them every notification over TLS would fail, and be given up."""
     missing, empty = tmp_path / "missing.pem", tmp_path / "empty.pem"
     place = "$.features.alerts.ca_file"

@@ -127,7 +127,8 @@ class _Rule:
         parsed = None if host is None else parse_host(host)
         if parsed is None or not self._is_known(parsed[0]):
             return (
-                "host is not known: where no token is needed, use a loopback name or add to the server's origins setting"
+                "host is not known: where no token is needed, use a loopback name, "
+                "or add it to the server's origins setting"
             )
         return None
 
