@@ -179,12 +179,25 @@ def test_every_fault_of_the_settings_is_named_with_its_path(run: Run, tmp_path: 
         "$.profiles.mine.commands.a",
         "$.profiles.mine.schedules.nope",
     ]
-    settings.write_text('[limits]\nmetric_streams = 14\n[features.metrics]\nclient_streams = ["one_more"]\n')
-    ended = run(command, "--config", str(settings))
-    assert (ended.returncode, ended.stderr.partition(b",")[0]) == (
-        2,
-        b"$.limits.metric_streams: expected at least 15 (those of every hub",
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_hub_that_cannot_be_made_hides_no_other_fault(run: Run, tmp_path: Path, command: str) -> None:
+    """Which names there are is known all the same."""
+    settings = tmp_path / "s.toml"
+    settings.write_text(
+        '[limits]\nmetric_streams = 14\n[features.metrics]\nclient_streams = ["one_more"]\n'
+        '[profiles.mine]\npath = "/metrics"\ncommands = { a = "publsh" }\n'
     )
+    ended = run(command, "--config", str(settings))
+    assert ended.returncode == 2
+    told = [line.partition(": ") for line in ended.stderr.decode().splitlines()]
+    assert [place for place, _, _ in told] == [
+        "$.limits.metric_streams",
+        "$.profiles.mine.path",
+        "$.profiles.mine.commands.a",
+    ]
+    assert told[0][2].startswith("expected at least 15 (those of every hub")
 
 
 def test_check_finds_what_only_the_start_of_a_server_would(run: Run, tmp_path: Path) -> None:

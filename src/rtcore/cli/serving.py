@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rtcore.application import ApplicationHub
 from rtcore.errors import SettingsError
-from rtcore.hub.registry import FeatureRegistry
 from rtcore.server.settings import Settings
 from rtcore.server.settings_check import check_settings
 
@@ -18,17 +17,15 @@ def serving_faults(settings: Settings) -> list[str]:
     Args:
         settings: From `settings_of`.
     """
-    registry: FeatureRegistry | None = None
     unmade: list[str] = []
     try:
         # Made and never run: which commands, dialects and paths there are, features alone know.
-        registry = ApplicationHub(
-            limits=settings.limits, namespaces=settings.namespaces, features=settings.features
-        ).registry
+        hub = ApplicationHub(limits=settings.limits, namespaces=settings.namespaces, features=settings.features)
     except ValueError as error:
         unmade.append(f"$: {error}")  # told only where no check has words of its own for it
+        hub = ApplicationHub()  # the names are the same whatever is set, and what is wrong with those is told as well
     try:
-        check_settings(settings, registry)
+        check_settings(settings, hub.registry)
     except SettingsError as error:
         return str(error).splitlines()
     return unmade
