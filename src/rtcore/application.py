@@ -100,6 +100,7 @@ class ApplicationHub(Hub):
             preparations=feature.preparations,
             dialects=feature.dialects,
             attendance=feature.attendance,
+            replies=feature.REPLIES,
             reserved=COMMANDS,
         )
         self.add_namespaces(feature.NAMESPACES)

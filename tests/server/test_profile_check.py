@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 
+import rtcore
 from rtcore.application import ApplicationHub
 from rtcore.errors import SettingsError
+from rtcore.hub.dialect import Dialect
 from rtcore.hub.hub import Hub
 from rtcore.server.profile_check import check_profiles
 from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.profiles import ECHO
 from rtcore.server.server import Server
 from rtcore.server.settings import Settings
+from rtcore.values.commands import REPLIES
 
 
 def faults_of(settings: Settings) -> list[str]:
@@ -69,6 +76,11 @@ def test_one_path_has_one_endpoint() -> None:
         ({"events": {"error": "x"}}, '.events.error: event type "error" is reserved'),
         ({"events": {"a b": "x"}}, '.events["a b"]: event type must be letters'),
         ({"replies": {"error": "x"}}, ".replies.error: expected another reply, since errors are called so everywhere"),
+        ({"replies": {"heartbeet": "x"}}, '.replies.heartbeet: expected a reply that there is, got "heartbeet"; did'),
+        ({"replies": {"metrics.datum": "x"}}, '.replies["metrics.datum"]: expected a reply that there is, got "me'),
+        ({"replies": {"published": "error"}}, ".replies.published: expected a name that no other message of the serv"),
+        ({"replies": {"acked": "heartbeat"}}, ".replies.acked: expected a name that no other message of the server"),
+        ({"events": {"task.progress": "error"}}, '.events["task.progress"]: expected a name that no other message'),
         ({"dialect": "dashbord"}, '.dialect: expected one of activity, dashboard, '),
     ],
 )
@@ -86,6 +98,30 @@ def test_names_of_features_and_dialects_are_known() -> None:
         commands={"a": "publish", "b": "metrics.data", "c": "request_queue_update"},
         schedules={"request_queue_update": 5, "alert.list": 60},
         events={"task.progress": "progress"},
-        replies={"published": "said"},
+        replies={"published": "said", "acked": "ack", "queue_updated": "queue", "history": "history"},
     )
     check_profiles(Settings(profiles={"mine": mine}), ApplicationHub().registry)
+
+
+def test_features_of_an_application_may_leave_their_replies_untold() -> None:
+    """Then no name can be held against a profile; what is reserved still is."""
+    hub = ApplicationHub()
+    hub.registry.join(object(), dialects={"mine": Dialect()})
+    for replies, passes in (({"anything": "x"}, True), ({"anything": "dropped"}, False)):
+        settings = Settings(profiles={"mine": ProfileSettings(path="/mine", replies=replies)})
+        with nullcontext() if passes else pytest.raises(SettingsError, match="no other message of the server"):
+            check_profiles(settings, hub.registry)
+
+
+def test_every_reply_of_a_feature_is_told() -> None:
+    """Read from the sources: each literal type of a reply, also where a function of its module makes the reply."""
+    replies = ApplicationHub().registry.replies
+    assert replies is not None
+    made = set[str]()
+    for file in Path(rtcore.__file__).parent.glob("features/**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+                first = node.args[0]
+                if node.func.id in {"Reply", "_reply", "_told"} and isinstance(first, ast.Constant):
+                    made.add(first.value)
+    assert made - REPLIES == replies - {"presence:online:list"}, "the one that has a name of its own in the source"

@@ -60,6 +60,9 @@ class Feature:
 
     NAMESPACES: ClassVar[Mapping[str, Namespace]] = _NONE
     """Options of its channels; what an application sets for them by hand wins, field by field."""
+    REPLIES: ClassVar[frozenset[str] | None] = None
+    """Types of the replies to its commands, those of its dialects too; None: not told, and then no profile of a server
+    can be told that it names a reply that there is not."""
 
     @property
     def commands(self) -> Mapping[str, CommandRule[Any]]:

@@ -51,6 +51,8 @@ class FeatureRegistry:
         """By namespace: what comes before the state is told, where it is not always in memory."""
         self.dialects: dict[str, Dialect] = {}
         """By the name that profiles call them."""
+        self.replies: set[str] | None = set()
+        """Types of the replies to all these commands; None once a feature has not told its own."""
         self.attendance: dict[str, Attendance] = {}
         """By namespace: told when one of its channels gets its first subscriber, and when the last has gone."""
         self.observers: list[Callable[[Event], None]] = []
@@ -112,6 +114,7 @@ class FeatureRegistry:
         preparations: Mapping[str, Preparation] | None = None,
         dialects: Mapping[str, Dialect] | None = None,
         attendance: Mapping[str, Attendance] | None = None,
+        replies: Iterable[str] | None = None,
         reserved: Iterable[str] = (),
     ) -> None:
         """
@@ -124,6 +127,7 @@ class FeatureRegistry:
             preparations: What has to be awaited before that state can be told, by namespace.
             dialects: What clients of its own kind speak, by name.
             attendance: What is to be told who listens to its channels, by namespace.
+            replies: Types of the replies to its commands, those of its dialects too; None: not told.
             reserved: Commands that the protocol has already.
 
         Raises:
@@ -141,6 +145,10 @@ class FeatureRegistry:
         )
         if taken:
             raise ValueError(f"{kind.__name__}: taken already: {', '.join(sorted(taken))}")
+        if replies is None and (commands or dialects):
+            self.replies = None
+        elif self.replies is not None:
+            self.replies.update(replies or ())
         self._features[kind] = feature
         self.commands.update(commands)
         self.snapshots.update(snapshots)

@@ -25,12 +25,14 @@ from rtcore.server.profile_settings import ProfileSettings, all_profiles
 from rtcore.server.rest.modules import rest_modules
 from rtcore.server.settings import Settings
 from rtcore.server.settings_converter import step
-from rtcore.values.commands import COMMANDS
-from rtcore.values.events import check_event_type
+from rtcore.values.commands import COMMANDS, REPLIES
+from rtcore.values.events import RESERVED_TYPES, check_event_type
 
 __all__ = ["ECHO_PATH", "check_endpoint_path", "check_profiles"]
 
 ECHO_PATH: Final = "/echo"
+_ANSWERS: Final = (RESERVED_TYPES - COMMANDS.keys()) | REPLIES
+"""What the server says; a reply may be called as what only clients say, such as `ack`."""
 
 
 def check_profiles(settings: Settings, registry: FeatureRegistry) -> None:
@@ -107,13 +109,29 @@ def _profile_faults(
         yield from _command_faults(profile, place, dialect, registry)
     if profile.authentication == "required" and settings.authentication is None:
         yield f"{place}.authentication: required, but no authentication is configured"
-    for type in profile.events:
+    for type, name in profile.events.items():
         try:
             check_event_type(type, settings.limits.type_length)
         except ValueError as error:
             yield f"{step(f'{place}.events', type)}: {error}"
-    if "error" in profile.replies:
-        yield f"{place}.replies.error: expected another reply, since errors are called so everywhere"
+        if name in RESERVED_TYPES:
+            yield f"{step(f'{place}.events', type)}: {_reserved(name)}"
+    for type, name in profile.replies.items():
+        fault = _reply_fault(type, name, registry.replies)
+        if fault is not None:
+            yield f"{step(f'{place}.replies', type)}: {fault}"
+
+
+def _reply_fault(type: str, name: str, of_features: Collection[str] | None) -> str | None:
+    if type == "error":
+        return "expected another reply, since errors are called so everywhere"
+    if of_features is not None and type not in REPLIES and type not in of_features:
+        return _unknown(type, {*REPLIES, *of_features}, kind="reply")
+    return _reserved(name) if name in _ANSWERS and name != type else None
+
+
+def _reserved(name: str) -> str:
+    return f'expected a name that no other message of the server has, got "{name}"'
 
 
 def _command_faults(
@@ -141,6 +159,6 @@ def _schedule_fault(command: str, rules: Mapping[str, CommandRule[Any]]) -> str 
     return None
 
 
-def _unknown(command: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(command, known, n=1)
-    return f'expected a command that there is, got "{command}"' + (f'; did you mean "{near[0]}"?' if near else "")
+def _unknown(name: str, known: Collection[str], *, kind: str = "command") -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f'expected a {kind} that there is, got "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")

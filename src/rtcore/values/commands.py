@@ -13,6 +13,7 @@ from rtcore.values.positions import FromPosition, Position, Since
 
 __all__ = [
     "COMMANDS",
+    "REPLIES",
     "Ack",
     "Auth",
     "BatchRequest",
@@ -165,3 +166,8 @@ COMMANDS: Final[Mapping[str, type[Command]]] = {
     "unsubscribe": Unsubscribe,
 }
 """Commands by the `type` of their message."""
+REPLIES: Final = frozenset(
+    {"acked", "auth_success", "connection.heartbeat", "filters_set", "heartbeat", "history", "published"}
+    | {"refreshed", "replayed", "subscribed", "unsubscribed", "welcome"}
+)
+"""Types of what they are answered with, and of the greeting."""

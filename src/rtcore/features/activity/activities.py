@@ -91,6 +91,7 @@ class Activities(Feature):
     """
 
     NAMESPACES: ClassVar[Mapping[str, Namespace]] = NAMESPACES
+    REPLIES: ClassVar = frozenset({"activity.page"})
 
     def __init__(self, hub: Hub, settings: ActivitySettings | None = None) -> None:
         self._hub = hub

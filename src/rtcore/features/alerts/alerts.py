@@ -69,6 +69,7 @@ class Alerts(Feature):
     """
 
     NAMESPACES: ClassVar[Mapping[str, Namespace]] = {CHANNEL: Namespace(publish_roles=frozenset())}
+    REPLIES: ClassVar = frozenset({"alert.acknowledged", "alert.list", "alert.silenced"})
 
     def __init__(
         self, hub: AlertHub, store: Store, settings: AlertSettings | None = None, targets: Targets | None = None

@@ -57,6 +57,7 @@ class Approvals(Feature):
     NAMESPACES: ClassVar[Mapping[str, Namespace]] = MappingProxyType(
         {NAMESPACE: Namespace(scope=Scope.WORKSPACE, publish_roles=frozenset())}
     )
+    REPLIES: ClassVar = frozenset({"approval.closed", "approval.opened", "approval.page", "approval.recorded"})
 
     def __init__(self, hub: Hub, store: Store, settings: ApprovalSettings) -> None:
         self.settings = settings

@@ -56,6 +56,10 @@ class DeliveryQueues(Feature):
             publish_roles=frozenset(),
         )
     }
+    REPLIES: ClassVar = frozenset(
+        {"queue.accepted", "queue.acked", "queue.dead", "queue.dropped", "queue.extended", "queue.leased"}
+        | {"queue.nacked", "queue.requeued", "queue.statistics"}
+    )
 
     def __init__(self, hub: Hub, store: Store, settings: QueueSettings | None = None) -> None:
         self.settings = settings or QueueSettings()

@@ -74,6 +74,7 @@ class MetricStreams(Feature):
             history_events=_HISTORY, recall_events=1, overflow=Overflow.CONFLATE, publish_roles=frozenset()
         )
     }
+    REPLIES: ClassVar = frozenset({"dashboard_data", "metrics.data", "metrics.published"})
 
     def __init__(self, hub: Hub, settings: MetricSettings | None = None) -> None:
         self.settings = settings or MetricSettings()

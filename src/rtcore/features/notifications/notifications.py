@@ -61,6 +61,10 @@ class Notifications(Feature):
         _OF_USER: Namespace(scope=Scope.MEMBER, publish_roles=frozenset()),
         _OF_WORKSPACE: Namespace(scope=Scope.WORKSPACE, publish_roles=frozenset()),
     }
+    REPLIES: ClassVar = frozenset(
+        {"notification.changed", "notification.chosen", "notification.gone", "notification.marked"}
+        | {"notification.page", "notification.receipts", "notification.sent", "notification.unread"}
+    )
 
     def __init__(self, hub: Hub, store: Store, settings: NotificationSettings | None = None) -> None:
         self.desk = Desk(hub, store, settings or NotificationSettings())

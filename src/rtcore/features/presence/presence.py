@@ -49,6 +49,7 @@ class Presence(Feature):
         # 600 steps of 0.1 s: a client that was away for a minute goes on where it was.
         "presence": Namespace(scope=Scope.WORKSPACE, publish_roles=frozenset(), history_events=600)
     }
+    REPLIES: ClassVar = frozenset({"presence.joined", "presence.left", "presence.updated", "presence:online:list"})
 
     def __init__(self, hub: Hub, settings: PresenceSettings | None = None) -> None:
         self.settings = settings or PresenceSettings()

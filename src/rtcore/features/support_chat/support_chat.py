@@ -51,6 +51,10 @@ class SupportChat(Feature):
     """
 
     NAMESPACES: ClassVar[Mapping[str, Namespace]] = MappingProxyType(_AUDIENCES.namespaces())
+    REPLIES: ClassVar = frozenset(
+        {"active_sessions_updated", "metrics_updated", "queue_depth_changed", "queue_updated", "session_update"}
+        | {"support_chat.reported"}
+    )
 
     def __init__(self, hub: Hub, settings: SupportChatSettings | None = None) -> None:
         self.settings = settings or SupportChatSettings()

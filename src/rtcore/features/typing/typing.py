@@ -91,6 +91,7 @@ class Typing(Feature):
             scope=Scope.WORKSPACE, publish_roles=frozenset(), history_events=0, overflow=Overflow.CONFLATE
         )
     }
+    REPLIES: ClassVar = frozenset({"typing.started", "typing.stopped"})
 
     def __init__(self, hub: Hub, presence: Presence, settings: TypingSettings | None = None) -> None:
         self.settings = settings or TypingSettings()
