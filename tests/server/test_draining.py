@@ -189,19 +189,21 @@ async def test_connections_that_idle_are_not_waited_for(autojump_clock: trio.tes
         assert trio.current_time() == began
 
 
-@pytest.mark.parametrize("told", [0.0, 1.0, 20.0])
+@pytest.mark.parametrize(
+    ("setting", "told", "header"), [(0, 0.0, "1"), (0.04, 0.1, "1"), (5.25, 5.3, "6"), (20, 20.0, "20")]
+)
 async def test_the_setting_rules_what_clients_are_told_to_wait(
-    autojump_clock: trio.testing.MockClock, told: float
+    autojump_clock: trio.testing.MockClock, setting: float, told: float, header: str
 ) -> None:
-    """In the close frame, in the refusal of a handshake, and over HTTP; where there is no jitter to add."""
-    settings = rtcore.Settings(limits=LIMITS, drain_jitter_seconds=0, retry_after_seconds=told)
+    """In the close frame, in the refusal of a handshake, and over HTTP; never less, where there is no jitter to add."""
+    settings = rtcore.Settings(limits=LIMITS, drain_jitter_seconds=0, retry_after_seconds=setting)
     async with open_test_server(settings) as server:
         client, deaf = await server.connect(), await server.connect()
         server.server.drain()
         assert (await client.receive_close()).reason == f"service restart; retry after {told} s"
         with pytest.raises(HandshakeRefused) as caught:
             await server.connect()
-        assert dict(caught.value.headers)["retry-after"] == f"{told:.0f}"
+        assert dict(caught.value.headers)["retry-after"] == header
         assert server.server.retry_after() == told
         await trio.aclose_forcefully(deaf.stream)
 

@@ -8,7 +8,6 @@ that finds no room is told so at once and when to come back, which costs the ser
 from __future__ import annotations
 
 import ipaddress
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from rtcore.errors import HandshakeRefused
+from rtcore.server.waiting import header_seconds
 from rtcore.values.limits import Limits
 
 __all__ = ["ConnectionPool", "PoolStatistics", "address_key"]
@@ -131,8 +131,8 @@ class ConnectionPool:
 
     def _refuse(self, status: int, message: str) -> HandshakeRefused:
         self._refused += 1
-        # Whole seconds, since the header has no others (RFC 9110, section 10.2.3).
-        return HandshakeRefused(status, message, headers=(("Retry-After", str(math.ceil(self.retry_after_seconds))),))
+        headers = (("Retry-After", header_seconds(self.retry_after_seconds)),)
+        return HandshakeRefused(status, message, headers=headers)
 
 
 def address_key(address: str) -> str:

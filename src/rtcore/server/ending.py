@@ -12,6 +12,8 @@ from collections.abc import Hashable
 
 import trio
 
+from rtcore.server.waiting import told_seconds
+
 __all__ = ["Ending"]
 
 
@@ -55,7 +57,7 @@ class Ending:
 
     def retry_after(self) -> float:
         """Seconds that one client is told to wait; another one is told something else, lest they come together."""
-        return round(self._retry_after_seconds + random.uniform(0, self._spread_seconds), 1)
+        return told_seconds(self._retry_after_seconds + random.uniform(0, self._spread_seconds))
 
     def _check_released(self) -> None:
         if self.requested.is_set() and not self._awaited:

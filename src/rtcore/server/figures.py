@@ -64,7 +64,7 @@ class ServerPort(Protocol):
         """Whether it is on its way out."""
 
     def retry_after(self) -> float:
-        """Seconds that a client is told to wait while it is."""
+        """Seconds that a client is told to wait that finds no room, or finds it on its way out."""
 
     def statistics(self) -> ServerFigures:
         """A snapshot."""

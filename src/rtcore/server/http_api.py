@@ -26,10 +26,9 @@ from rtcore.server.http_context import (
     TokenAuthenticator,
 )
 from rtcore.server.http_errors import (
+    ErrorAnswers,
     JSONResponse,
     answer_http_exception,
-    answer_hub_closed,
-    answer_request_error,
     answer_unexpected_error,
 )
 from rtcore.server.http_guard import Audience, RouteRule, guard
@@ -139,12 +138,13 @@ def build_app(
         methods={method for route in routes for method in route.methods or ()},
         open_paths=_open_paths(context, rules),
     )
+    answers = ErrorAnswers(server.retry_after)
     app = Starlette(
         routes=routes,
         middleware=[pages],
         exception_handlers={
-            RequestError: answer_request_error,
-            HubClosed: answer_hub_closed,
+            RequestError: answers.request_error,
+            HubClosed: answers.hub_closed,
             HTTPException: answer_http_exception,
             Exception: answer_unexpected_error,
         },

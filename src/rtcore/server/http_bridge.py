@@ -14,7 +14,6 @@ last: idle (`keep_alive_seconds`, the next request's head included), busy (`requ
 from __future__ import annotations
 
 import logging
-import math
 from contextlib import suppress
 from typing import Any, cast
 
@@ -31,6 +30,7 @@ from rtcore.server.ending import Ending
 from rtcore.server.http_applications import ApplicationTasks
 from rtcore.server.http_errors import refusal_body
 from rtcore.server.http_protocol import BoundedH11Protocol
+from rtcore.server.waiting import header_seconds
 from rtcore.values.limits import Limits
 
 __all__ = ["BridgeConfig", "HttpPeer", "serve_http"]
@@ -118,9 +118,9 @@ async def serve_http(
 
 
 async def _refuse(stream: trio.abc.Stream, retry_after: float) -> None:
-    body = refusal_body(503)
+    body = refusal_body(503, retry_after)
     head = (
-        f"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: {math.ceil(retry_after)}\r\n"
+        f"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: {header_seconds(retry_after)}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with trio.move_on_after(_REFUSAL_SECONDS), suppress(trio.BrokenResourceError, trio.ClosedResourceError):

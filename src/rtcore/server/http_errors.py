@@ -6,8 +6,7 @@ How an error looks over HTTP: one table from codes to statuses, one JSON shape.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
@@ -17,17 +16,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from rtcore.errors import ErrorCode, HubClosed, RequestError
+from rtcore.errors import ErrorCode, RequestError
 from rtcore.protocol.json_codec import json_answer
+from rtcore.server.waiting import header_seconds
 
 __all__ = [
     "HTTP_STATUS",
+    "ErrorAnswers",
     "JSONResponse",
     "answer_http_exception",
-    "answer_hub_closed",
-    "answer_request_error",
     "answer_unexpected_error",
     "error_response",
+    "patient",
     "refusal_body",
 ]
 
@@ -90,8 +90,7 @@ def error_response(error: RequestError, *, status: int | None = None) -> Respons
     """The reply to a request that was not carried out, with the headers that its status calls for."""
     headers = {}
     if error.retry_after is not None:
-        # Whole seconds, rounded up: a client that obeys must not come too early. Source: RFC 9110, section 10.2.3.
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+        headers["retry-after"] = header_seconds(error.retry_after)
     if error.code is ErrorCode.AUTHENTICATION_REQUIRED:
         headers["www-authenticate"] = 'Bearer realm="rtcore"'
     elif error.code in _CHALLENGED:
@@ -100,22 +99,39 @@ def error_response(error: RequestError, *, status: int | None = None) -> Respons
     return JSONResponse(_document(error), status_code=status or HTTP_STATUS[error.code], headers=headers)
 
 
-def refusal_body(status: int) -> bytes:
+def patient(error: RequestError, retry_after: Callable[[], float]) -> RequestError:
+    """The error; where it is answered 503 and says nothing of when to come again, with what `retry_after` says."""
+    if error.retry_after is None and HTTP_STATUS[error.code] == 503:
+        error.retry_after = retry_after()
+    return error
+
+
+def refusal_body(status: int, retry_after: float | None = None) -> bytes:
     """The JSON body for a request that was refused by its head alone."""
     code, message = _REFUSALS.get(status, (ErrorCode.MALFORMED, HTTPStatus(status).phrase))
-    return json_answer(_document(RequestError(code, message)))
+    return json_answer(_document(RequestError(code, message, retry_after=retry_after)))
 
 
-async def answer_request_error(request: Request, error: Exception) -> Response:
-    """Starlette's handler for `RequestError`."""
-    assert isinstance(error, RequestError)
-    return error_response(error)
+class ErrorAnswers:
+    """
+    Starlette's handlers for what the routes raise.
 
+    Args:
+        retry_after: Seconds that a client is told to wait that is answered 503.
+    """
 
-async def answer_hub_closed(request: Request, error: Exception) -> Response:
-    """Starlette's handler for `HubClosed`: the server is on its way out."""
-    assert isinstance(error, HubClosed)
-    return error_response(RequestError(ErrorCode.UNAVAILABLE, "the server is ending", retry_after=1.0))
+    def __init__(self, retry_after: Callable[[], float]) -> None:
+        self._retry_after = retry_after
+
+    async def request_error(self, request: Request, error: Exception) -> Response:
+        """For `RequestError`."""
+        assert isinstance(error, RequestError)
+        return error_response(patient(error, self._retry_after))
+
+    async def hub_closed(self, request: Request, error: Exception) -> Response:
+        """For `HubClosed`: the server is on its way out."""
+        ending = RequestError(ErrorCode.UNAVAILABLE, "the server is ending")
+        return error_response(patient(ending, self._retry_after))
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:

@@ -69,8 +69,7 @@ def guard(context: HttpContext, audience: Audience, handler: Handler) -> Callabl
             raise RequestError(ErrorCode.DENIED, "the role admin is needed")
         if context.server.draining and request.method not in _READING:
             # What it changed would be gone in a moment, or its reply be cut: it belongs to what takes over.
-            wait = context.server.retry_after()
-            raise RequestError(ErrorCode.UNAVAILABLE, "the server is ending", retry_after=wait)
+            raise RequestError(ErrorCode.UNAVAILABLE, "the server is ending")
         return await handler(context, request, identity)
 
     return endpoint

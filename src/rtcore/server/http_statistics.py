@@ -11,6 +11,7 @@ from rtcore.server.figures import ServerFigures
 from rtcore.server.http_bodies import read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
+from rtcore.server.waiting import header_seconds
 from rtcore.values.events import Json, format_timestamp
 from rtcore.values.identity import Identity
 
@@ -40,11 +41,11 @@ async def health(context: HttpContext, request: Request, identity: Identity) -> 
 
 async def readiness(context: HttpContext, request: Request, identity: Identity) -> Response:
     """Whether new clients should be sent here: 503 before the start and while draining."""
-    if context.server.draining:
-        return JSONResponse({"status": "draining"}, status_code=503)
-    if not context.server.started:
-        return JSONResponse({"status": "starting"}, status_code=503)
-    return JSONResponse({"status": "ready"})
+    if context.server.started and not context.server.draining:
+        return JSONResponse({"status": "ready"})
+    status = "draining" if context.server.draining else "starting"
+    headers = {"retry-after": header_seconds(context.server.retry_after())}
+    return JSONResponse({"status": status}, status_code=503, headers=headers)
 
 
 def realtime_document(hub: HubStatistics, server: ServerFigures, now: float) -> dict[str, Json]:

@@ -62,7 +62,7 @@ class OperationWriter:
         responses |= self._errors(errors, access)
         if busy is not None:
             busy_content: Json = {"application/json": {"schema": reference(busy)}}
-            responses["503"] = {"description": "Not now.", "content": busy_content}
+            responses["503"] = {"description": "Not now.", "headers": _retry_after(), "content": busy_content}
         item: Document = {"get": self._operation(summary, name, responses, access, parameters)}
         heads: Document = {status: _without_content(response) for status, response in responses.items()}
         item["head"] = self._operation(f"{summary}: the headers alone", f"{name}Head", heads, access, parameters)
@@ -155,11 +155,15 @@ def error_response(status: int) -> Document:
         "description": _REASONS[status],
         "content": {"application/json": {"schema": reference("Error")}},
     }
-    if status == 429:
-        response["headers"] = {"Retry-After": _header("Seconds to wait.", {"type": "integer", "minimum": 1})}
+    if status in (429, 503):
+        response["headers"] = _retry_after()
     if status == 401:
         response["headers"] = {"WWW-Authenticate": _header("A Bearer challenge.", {"type": "string"})}
     return response
+
+
+def _retry_after() -> Document:
+    return {"Retry-After": _header("Seconds to wait.", {"type": "integer", "minimum": 1})}
 
 
 def _header(description: str, schema: Document) -> Document:

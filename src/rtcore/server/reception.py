@@ -11,7 +11,6 @@ is read to its end for a moment, since a socket closed with bytes unread takes i
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -30,6 +29,7 @@ from rtcore.server.origins import OriginPolicy
 from rtcore.server.profiles import Profile
 from rtcore.server.proxies import ProxyTrust
 from rtcore.server.settings import Settings
+from rtcore.server.waiting import header_seconds
 from rtcore.values.identity import NOBODY, Identity
 
 __all__ = ["HttpRequest", "Reception", "Upgrade", "refuse"]
@@ -147,9 +147,7 @@ class Reception:
 
     def _check_open(self) -> None:
         if self._ending.requested.is_set():
-            # Whole seconds, since the header has no others (RFC 9110, section 10.2.3).
-            wait = math.ceil(self._ending.retry_after())
-            headers = (("Retry-After", str(wait)),)
+            headers = (("Retry-After", header_seconds(self._ending.retry_after())),)
             raise HandshakeRefused(503, "the server is ending", headers=headers, code=ErrorCode.UNAVAILABLE)
 
     def _identify(self, head: RequestHead, profile: Profile) -> Identity | None:

@@ -196,7 +196,7 @@ class Server:
         return self._drain.ending.requested.is_set()
 
     def retry_after(self) -> float:
-        """Seconds that a client is told to wait, now that the server is on its way out."""
+        """Seconds that a client is told to wait that finds no room, or finds the server on its way out."""
         return self._drain.ending.retry_after()
 
     def statistics(self) -> ServerFigures:

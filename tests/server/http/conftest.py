@@ -17,6 +17,7 @@ from trio.testing import memory_stream_pair
 
 from rtcore.application import ApplicationHub
 from rtcore.errors import AuthenticationError
+from rtcore.features.settings import FeatureSettings
 from rtcore.server.figures import EndpointFigures, ServerFigures
 from rtcore.server.http_api import build_app
 from rtcore.server.http_bridge import BridgeConfig, HttpPeer, serve_http
@@ -111,11 +112,12 @@ async def _open_api(
     limits: Limits | None = None,
     identities: Mapping[str, Identity] | None = None,
     namespaces: Mapping[str, Namespace] | None = None,
+    features: FeatureSettings | None = None,
     **more: Any,
 ) -> AsyncIterator[Api]:
     """Without `identities` nobody needs a token, and everybody may publish."""
     around = Surroundings(identities=dict(identities or {}))
-    hub = ApplicationHub(limits=limits, namespaces=namespaces, clock=around.clock)
+    hub = ApplicationHub(limits=limits, namespaces=namespaces, features=features, clock=around.clock)
     options: dict[str, Any] = {
         "system": around,
         "version": "1.2.3",

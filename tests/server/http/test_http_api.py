@@ -38,6 +38,7 @@ async def test_a_probe_tells_life_from_readiness(open_api: Any) -> None:
             api.around.started, api.around.draining = started, draining
             ready = await api.client.get("/readyz")
             assert (ready.status_code, ready.json()) == (status, {"status": word})
+            assert ready.headers.get("retry-after") == ("3" if status == 503 else None)
             assert (await api.client.get("/healthz")).json() == {"status": "ok"}
 
 

@@ -226,7 +226,8 @@ async def test_one_connection_too_many_is_told_so_and_the_others_notice_nothing(
         async with served(GET, config) as second:
             status, headers, body = await second.reply()
             assert (status, headers["retry-after"], headers["connection"]) == (503, "7", "close")
-            assert orjson.loads(body)["error"]["transient"] is True
+            error = orjson.loads(body)["error"]
+            assert (error["transient"], error["retry_after"]) == (True, 7.0)
             assert await second.at_end()
         await first.send(GET)
         assert (await first.reply())[0] == 200

@@ -13,12 +13,16 @@ from starlette.responses import Response
 from trio.testing import memory_stream_pair
 
 from rtcore.errors import AuthenticationError, ErrorCode, RequestError
+from rtcore.features.delivery_queue.settings import QueueSettings
+from rtcore.features.settings import FeatureSettings
+from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.protocol.json_codec import json_loads
 from rtcore.server.http_bridge import BridgeConfig, serve_http
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import HTTP_STATUS, JSONResponse, error_response, refusal_body
 from rtcore.server.http_guard import Audience, RouteRule
 from rtcore.server.rest.rest_module import RestModule
+from rtcore.server.revocation import RevocationList
 from rtcore.values.identity import Identity
 
 
@@ -49,6 +53,31 @@ def test_a_challenge_comes_with_every_401() -> None:
     wrong = error_response(AuthenticationError("no", code=ErrorCode.TOKEN_EXPIRED))
     assert missing.headers["www-authenticate"] == 'Bearer realm="rtcore"'
     assert wrong.headers["www-authenticate"] == 'Bearer realm="rtcore", error="invalid_token"'
+
+
+async def test_every_503_says_when_to_come_again(open_api: Any) -> None:
+    """Where nothing better is known, what the server is set to tell."""
+    features = FeatureSettings(queues=QueueSettings(jobs=1), support_chat=SupportChatSettings(desks=1))
+    roles = {"admin", "publisher", "support_chat_reporter"}
+    people = {name: Identity(user=name, workspace=name, roles=roles) for name in "ab"}
+    revocations = RevocationList(maximum=1)
+    session = {"session_id": "s", "customer": "c"}
+    async with open_api(features=features, identities=people, revocations=revocations) as api:
+        for path, first, second in (
+            ("/api/v1/revoke", {"user": "x"}, {"user": "y"}),
+            ("/api/v1/queues/q/jobs", {"data": 1}, {"data": 2}),
+            ("/api/v1/admin/chat-dashboard/reports/open_session", session, session),
+        ):
+            taken, refused = [
+                await api.client.post(path, json=body, headers={"Authorization": f"Bearer {who}"})
+                for body, who in ((first, "a"), (second, "b" if second is first else "a"))
+            ]
+            error = refused.json()["error"]
+            assert (taken.status_code, refused.status_code, error["code"]) == (200, 503, "limit.busy"), path
+            assert (error["retry_after"], refused.headers["retry-after"]) == (2.5, "3")
+        document = (await api.client.get("/openapi.json")).json()
+    declared = document["components"]["responses"]["Error503"], document["paths"]["/readyz"]["get"]["responses"]["503"]
+    assert all(response["headers"]["Retry-After"]["required"] for response in declared)
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 505])

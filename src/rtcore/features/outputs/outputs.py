@@ -188,7 +188,7 @@ class Outputs(Feature):
             raise RequestError(ErrorCode.CONFLICT, "output_id: there is one already", field="output_id")
         most = self._settings.outputs
         if len(self._outputs) >= most and not self._forget_oldest():
-            raise RequestError(ErrorCode.UNAVAILABLE, f"{most} outputs run already: outputs={most}")
+            raise RequestError(ErrorCode.BUSY, f"{most} outputs run already: outputs={most}")
         self._outputs[output.output_id] = output
         self._bytes[output.output_id] = 0
         output.number = self._started

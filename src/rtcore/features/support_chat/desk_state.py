@@ -52,7 +52,7 @@ class DeskState:
         if len(self.sessions) >= self.settings.sessions:
             if not self._ended:
                 raise RequestError(
-                    ErrorCode.UNAVAILABLE,
+                    ErrorCode.BUSY,
                     f"{len(self.sessions)} sessions are open already: sessions={self.settings.sessions}",
                 )
             del self.sessions[self._ended.popleft()]
@@ -169,7 +169,7 @@ class DeskState:
         if agent is None:
             if len(self.agents) >= self.settings.agents:
                 raise RequestError(
-                    ErrorCode.UNAVAILABLE, f"{len(self.agents)} agents are known already: agents={self.settings.agents}"
+                    ErrorCode.BUSY, f"{len(self.agents)} agents are known already: agents={self.settings.agents}"
                 )
             agent = self.agents[agent_id] = Agent(agent_id=agent_id)
         return agent

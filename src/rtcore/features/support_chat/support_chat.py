@@ -99,7 +99,7 @@ class SupportChat(Feature):
         if desk is None:
             if len(self._desks) >= self.settings.desks:
                 raise RequestError(
-                    ErrorCode.UNAVAILABLE, f"there are {len(self._desks)} desks already: desks={len(self._desks)}"
+                    ErrorCode.BUSY, f"there are {len(self._desks)} desks already: desks={len(self._desks)}"
                 )
             desk = self._desks[channel] = self._new_desk(channel)
         return desk
