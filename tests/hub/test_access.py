@@ -7,7 +7,7 @@ import pytest
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.access import AccessRules
 from rtcore.values.channels import Namespace, Scope
-from rtcore.values.identity import ANONYMOUS, Identity
+from rtcore.values.identity import ANONYMOUS, NOBODY, Identity
 
 RULES = AccessRules(
     {
@@ -37,6 +37,8 @@ def person(user: str = "ann", workspace: str | None = "blue", *roles: str) -> Id
         (person("ann", None, "bot"), "ops", False, True),
         (person("ann", None, "admin", "publisher"), "ops", False, False),
         (ANONYMOUS, "open:x", True, True),
+        (NOBODY, "open:x", True, False),
+        (NOBODY, "tasks", True, False),
         (person("ann", None, "admin"), "closed", False, False),
         (person(), "inbox:ann", True, True),
         (person(), "inbox:ann:mail", True, True),

@@ -167,9 +167,13 @@ async def test_open_endpoint_beside_keys_gives_strangers_no_roles(autojump_clock
     """Where others need a token, whoever has none may publish nothing and has no workspace."""
     profiles = {"open": ProfileSettings(path="/open", authentication="none")}
     settings = Settings(authentication=KEYS, profiles=profiles)
-    async with open_test_server(settings) as server:
+    async with (
+        open_test_hub(namespaces={"free": Namespace(publish_roles=None)}) as hub,
+        open_test_server(settings, hub=hub) as server,
+    ):
         client = await server.connect("/open")
         for type, data in (
+            ("publish", {"channel": "free", "type": "task.failed", "data": {}}),
             ("publish", {"channel": "tasks", "type": "task.failed", "data": {}}),
             ("subscribe", {"channels": ["presence:default"]}),
             ("metrics.publish", {"stream": "x", "data": {}}),

@@ -24,7 +24,7 @@ from attrs import evolve
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.values.channels import Namespace, Scope, channel_part, namespace_of
-from rtcore.values.identity import ANONYMOUS, Identity
+from rtcore.values.identity import ANONYMOUS, NOBODY, Identity
 
 __all__ = ["AccessRules"]
 
@@ -109,8 +109,8 @@ class AccessRules:
         # In one piece: it is asked for each event that a client publishes.
         namespace = self._namespaces.get(channel.partition(":")[0], _DEFAULT)
         roles = namespace.publish_roles
-        if roles is not None and roles.isdisjoint(identity.roles):
-            return False
+        if identity is NOBODY if roles is None else roles.isdisjoint(identity.roles):
+            return False  # "everyone" means everyone whom the server's keys admit, not whoever reaches an open endpoint
         return namespace.scope is _SHARED or _in_scope(namespace.scope, identity, channel)
 
 

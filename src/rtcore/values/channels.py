@@ -204,7 +204,8 @@ class Namespace:
     read_roles: frozenset[str] | None = field(default=None, converter=_roles)
     """Roles of which a reader must have one; None: everyone who is admitted."""
     publish_roles: frozenset[str] | None = field(default=frozenset({"publisher", "admin"}), converter=_roles)
-    """Roles of which a client that publishes must have one; None: everyone who is admitted."""
+    """Roles of which a client that publishes must have one; None: everyone who is admitted; on a server with keys,
+    with a token."""
 
     def over(self, base: Namespace) -> Namespace:
         """
