@@ -100,7 +100,7 @@ CHANNEL_NAME = (
         ({"name": "n", "seconds": -1}, "seconds", "seconds: expected a number of at least 0, got -1"),
         ({"name": "n", "loud": 1}, "loud", "loud: expected true or false, got 1"),
         ({"name": "n", "channel": "a b"}, "channel", f'channel: {CHANNEL_NAME}, got "a b"'),
-        ({"name": "n", "tags": "x"}, "tags", 'tags: expected an array, got "x"'),
+        ({"name": "n", "tags": "x"}, "tags", 'tags: expected an array, got text'),
         ({"name": "n", "tags": []}, "tags", "tags: expected 1 to 2 entries, got 0"),
         ({"name": "n", "tags": ["a", "b", "c"]}, "tags", "tags: expected 1 to 2 entries, got 3"),
         ({"name": "n", "tags": ["a", "long"]}, "tags[1]", "tags[1]: expected 1 to 3 characters, got 4"),

@@ -24,7 +24,7 @@ from rtcore.features.support_chat.settings import SupportChatSettings
 from rtcore.features.typing.settings import TypingSettings
 from rtcore.server.profile_settings import ProfileSettings
 from rtcore.server.settings import AuthenticationSettings, KeySettings, Settings, StoreSettings, TlsSettings
-from rtcore.server.settings_sources import load_settings
+from rtcore.server.settings_sources import OTHER_VARIABLES, load_settings
 from rtcore.values.channels import Namespace
 from rtcore.values.limits import Limits
 
@@ -122,3 +122,9 @@ def test_example_faults_of_the_page_are_those_of_the_code(tmp_path: Path) -> Non
     with pytest.raises(SettingsError) as caught:
         load_settings(file, {"RTCORE_PORT": "0x50"})
     assert sorted(str(caught.value).splitlines()) == sorted(block("text").splitlines())
+
+
+def test_variables_that_are_no_settings_are_all_named() -> None:
+    """Whoever sets a misspelt one is told; these pass, so a reader should know them."""
+    (sentence,) = re.findall(r"lower case\. (.*?) are no settings of the server", PAGE.read_text("utf-8"), re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", sentence)) == OTHER_VARIABLES

@@ -251,3 +251,12 @@ def test_conflicts_are_found_when_loading() -> None:
     assert faults(limits__batch_events="5000") == [
         "$.limits.batch_events: expected at most 1000 (limits.batch_events_maximum), got 5000"
     ]
+
+
+def test_what_stands_where_a_secret_should_is_told_by_the_kind_that_all_faults_use(write: Write) -> None:
+    """In a table of secrets too, and never as Python calls it."""
+    target = 'url = "https://x.example"\nrecipients = ["+15550100"]\nfields = { key = 5 }\n'
+    file = write(f"[features.alerts.sms.a]\n{target}")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert str(caught.value) == "$.features.alerts.sms.a.fields.key: expected text, got a number"

@@ -129,7 +129,7 @@ def number(least: float, most: float = math.inf) -> Reader[float]:
 
 def flag(value: object) -> bool:
     """True or false."""
-    return value if isinstance(value, bool) else fault(f"expected true or false, got {show(value)}")
+    return value if isinstance(value, bool) else fault(f"expected true or false, got {_show_unless_text(value)}")
 
 
 def timestamp(value: object) -> float:
@@ -153,7 +153,7 @@ def items(read: Reader[_T], most: int, *, least: int = 1) -> Reader[tuple[_T, ..
 
     def read_all(value: object) -> tuple[_T, ...]:
         if not isinstance(value, list):
-            fault(f"expected an array, got {show(value)}")
+            fault(f"expected an array, got {_show_unless_text(value)}")
         if not least <= len(value) <= most:
             fault(f"expected {least} to {most} entries, got {len(value)}", _length_code(len(value), most))
         return tuple(within(f"[{index}]", partial(read, each)) for index, each in enumerate(value))
@@ -247,6 +247,11 @@ def first_fault(error: ClassValidationError, wire_names: Mapping[str, str]) -> R
     if isinstance(cause, KeyError):
         return RequestError(ErrorCode.MALFORMED, "missing", field=path)
     raise cause
+
+
+def _show_unless_text(value: object) -> str:
+    """For where no text was expected: it might be a token. A number in quotes, or of a query, is shown."""
+    return show(value, secret=isinstance(value, str))
 
 
 def _length_code(length: int, most: int) -> ErrorCode:

@@ -33,8 +33,6 @@ def make_profiles(settings: Settings, converser: Converser) -> Iterator[Profile]
     for profile in all_profiles(settings.profiles).values():
         if profile.dialect not in dialects:
             continue  # built in, and the hub has no such feature
-        if profile.authentication == "required" and converser.authenticator is None:
-            continue  # built in, and safe by default: without keys there is nobody to be kept apart
         yield _make_profile(profile, dialects[profile.dialect], settings, converser)
 
 

@@ -112,7 +112,7 @@ class Fields:
         """An array that must be there."""
         value = self._take(name)
         if not isinstance(value, list):
-            raise self._wrong(name, "an array", show(value))
+            raise self._wrong(name, "an array", show(value, secret=isinstance(value, str)))
         return value
 
     def finish(self) -> None:

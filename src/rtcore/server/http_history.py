@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -97,11 +98,11 @@ def _from_timestamp(name: str, text: str) -> Since:
         raise _wrong(name, "an RFC 3339 timestamp, such as 2025-01-15T12:00:00Z", text) from error
 
 
+_NUMBER: Final = re.compile(r"(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+
+
 def _within_seconds(name: str, text: str) -> Since:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
+    seconds = float(text) if _NUMBER.fullmatch(text) else math.nan  # `float` also takes `1_0`, and digits of any script
     if not 0 < seconds < math.inf:
         raise _wrong(name, "a number over 0", text)
     return WithinSeconds(seconds)

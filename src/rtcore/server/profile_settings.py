@@ -51,8 +51,9 @@ class ProfileSettings:
     authentication: Literal["inherit", "required", "none"] = field(
         default="inherit", validator=one_of("inherit", "required", "none")
     )
-    """`inherit`: tokens are needed where the server has keys. `required`: there is no endpoint without keys. `none`:
-    everyone is let in, without an identity, even where the server has keys; there without a role or a workspace."""
+    """`inherit`: tokens are needed where the server has keys. `required`: without keys the server does not start.
+    `none`: everyone is let in, without an identity, even where the server has keys; there without a role or a
+    workspace."""
     channels: tuple[str, ...] = field(
         default=(),
         converter=items,

@@ -269,6 +269,8 @@ def _path(value: Any, _kind: Any) -> Path:
 
 
 def _secret(value: Any, _kind: Any) -> Secret:
+    if not isinstance(value, (str, Secret)):
+        raise ValueError(f"expected text, got {show_setting(value, secret=True)}")
     return value if isinstance(value, Secret) else Secret(value)
 
 

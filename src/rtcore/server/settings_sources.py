@@ -25,9 +25,8 @@ __all__ = ["ENVIRONMENT_PREFIX", "OTHER_VARIABLES", "load_settings", "read_setti
 ENVIRONMENT_PREFIX: Final = "RTCORE_"
 
 OTHER_VARIABLES: Final = frozenset(
-    {"RTCORE_BUILD_EXTENSIONS",
-        "RTCORE_CYTHON_SANITIZE",
-        "RTCORE_CYTHON_TRACE", "RTCORE_EXTENSIONS", "RTCORE_SETTINGS", "RTCORE_TOKEN", "RTCORE_URL"}
+    {"RTCORE_BUILD_EXTENSIONS", "RTCORE_CYTHON_SANITIZE", "RTCORE_CYTHON_TRACE", "RTCORE_EXTENSIONS"}
+    | {"RTCORE_SETTINGS", "RTCORE_TOKEN", "RTCORE_URL"}
 )
 """Variables of rtcore that are no settings of the server: of its build, its extensions, its command line and client."""
 

@@ -88,7 +88,7 @@ async def test_reading_needs_what_the_channel_needs(open_api: Any) -> None:
         ),
         ({"channels": ["https://10.0.0.1/"]}, 400, "channels[0]",
          "channels[0]: unknown channel; there are dashboard, email, slack, sms, webhook"),
-        ({"channels": "dashboard"}, 400, "channels", 'channels: expected an array, got "dashboard"'),
+        ({"channels": "dashboard"}, 400, "channels", 'channels: expected an array, got text'),
         (
             {"cooldown": "300000"}, 400, "cooldown",
             'cooldown: expected a whole number from 0 to 2592000000, got "300000"',

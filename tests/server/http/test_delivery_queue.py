@@ -71,6 +71,9 @@ async def test_workspaces_do_not_see_each_others_queues(open_api: Any) -> None:
         await put(api, {"data": 1})
         assert (await get(api, "/api/v1/queues", "bob")).json() == {"queues": []}
         assert (await get(api, "/api/v1/queues/emails", "bob")).status_code == 404
+        for name, status in (("emails", 404), ("a b", 400), ("q" * 300, 413)):
+            refused = await get(api, f"/api/v1/queues/{name}", "bob")
+            assert (refused.status_code, refused.json()["error"]["field"]) == (status, "name"), "as the path calls it"
 
 
 @pytest.mark.parametrize(
@@ -85,9 +88,9 @@ async def test_workspaces_do_not_see_each_others_queues(open_api: Any) -> None:
         ({"key": "k"}, "emails", "ann", 400, "data: missing"),
         (
             {}, "a b", "ann", 400,
-            "queue: expected letters, digits, '_', '.' or '-', a letter or digit first, got \"a b\"",
+            "name: expected letters, digits, '_', '.' or '-', a letter or digit first, got \"a b\"",
         ),
-        ({}, "q" * 65, "ann", 413, "queue: expected 1 to 64 characters, got 65"),
+        ({}, "q" * 65, "ann", 413, "name: expected 1 to 64 characters, got 65"),
         ({}, "emails", "bob", 403, "needs one of the roles admin, publisher"),
         ({}, "emails", "eve", 403, "needs one of the roles admin, publisher"),
         ({}, "emails", "nobody", 403, "queues belong to a workspace, and the token names none"),
@@ -106,7 +109,7 @@ async def test_bad_jobs_are_refused(
     ("path", "token", "status", "message"),
     [
         ("/api/v1/queues/nowhere", "ann", 404, "name: no such queue"),
-        ("/api/v1/queues/a:b", "ann", 400, "queue: expected letters"),
+        ("/api/v1/queues/a:b", "ann", 400, "name: expected letters"),
         ("/api/v1/queues?limit=1", "ann", 400, "unknown parameter"),
         ("/api/v1/queues", "eve", 403, "needs one of the roles admin, publisher, worker"),
         ("/api/v1/queues/emails", "eve", 403, "needs one of the roles admin, publisher, worker"),

@@ -254,3 +254,10 @@ async def test_values_arrive_as_they_were_sent(open_api: Any) -> None:
         await api.publish({**EVENT, "data": data})
         page = json_loads((await api.client.get("/api/v1/channels/tasks/history")).content, 10)
         assert page["events"][0]["data"] == data  # type: ignore[call-overload, index]
+
+
+async def test_text_where_an_array_belongs_is_not_repeated(open_api: Any) -> None:
+    """It might be a token."""
+    async with open_api() as api:
+        response = await api.client.post("/api/v1/publish/batch", json={"events": "S3CRET"})
+        assert response.json()["error"]["message"] == "expected an array, got text"

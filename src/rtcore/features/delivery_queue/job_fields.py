@@ -201,9 +201,9 @@ def check_argument(name: str, value: object, rule: Rule) -> None:
         raise ValueError(f"{name}: expected {rule.expectation}, got {show(value)}")
 
 
-def check_queue(name: str, workspace: str) -> QueueName:
-    """The name of a queue; RequestError if it, or its workspace, cannot be one."""
-    _checked("queue", queue_name, name)
+def check_queue(name: str, workspace: str, *, field: str = "queue") -> QueueName:
+    """The name of a queue; RequestError if it, which came in `field`, or its workspace, cannot be one."""
+    _checked(field, queue_name, name)
     try:
         own_channel(CHANNELS, workspace)
     except ValueError as error:

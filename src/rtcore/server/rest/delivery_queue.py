@@ -54,7 +54,7 @@ def rest_module(queues: DeliveryQueues) -> RestModule:
     async def one(context: HttpContext, request: Request, identity: Identity) -> Response:
         read_parameters(request, ())
         require_role(identity, anybody)
-        named = check_queue(request.path_params["name"], workspace_of(identity))
+        named = check_queue(request.path_params["name"], workspace_of(identity), field="name")
         queue = queues.find(*named)
         if queue is None:
             raise RequestError(ErrorCode.NOT_FOUND, "name: no such queue", field="name")
@@ -63,7 +63,7 @@ def rest_module(queues: DeliveryQueues) -> RestModule:
     async def put(context: HttpContext, request: Request, identity: Identity) -> Response:
         read_parameters(request, ())
         require_role(identity, settings.producer_roles)
-        named = check_queue(request.path_params["name"], workspace_of(identity))
+        named = check_queue(request.path_params["name"], workspace_of(identity), field="name")
         key = read_idempotency_key(context, request, identity)
         body = await read_body(request, context.limits)
         job = read_object(json_loads(body, context.limits.json_depth), JobFields).new_job(settings, "")

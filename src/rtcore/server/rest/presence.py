@@ -31,9 +31,6 @@ from rtcore.values.limits import Limits
 
 __all__ = ["rest_module"]
 
-_DIGITS: Final = 9
-"""Most digits of a number in a query."""
-
 _WORKSPACE_PATH: Final = "/realtime/presence/workspace/{workspaceId}"
 _STATISTICS_PATH: Final = "/realtime/stats"
 _COUNT_PATH: Final = "/realtime/stats/workspace/{workspaceId}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +13,7 @@ from rtcore.features.support_chat.outlook import LONGEST_PAGE, Outlook, SessionQ
 from rtcore.features.support_chat.reported_text import NAME_LENGTH
 from rtcore.features.support_chat.support_chat import SupportChat
 from rtcore.protocol.wire_fields import read_object
-from rtcore.server.http_bodies import read_parameters
+from rtcore.server.http_bodies import as_number, read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import JSONResponse
 from rtcore.server.http_guard import Audience, Handler, RouteRule
@@ -29,8 +27,6 @@ from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
 __all__ = ["rest_module"]
-
-_WHOLE: Final = re.compile(r"[0-9]{1,9}")
 
 
 def rest_module(chat: SupportChat) -> RestModule:
@@ -68,14 +64,12 @@ def _sessions(outlook: Outlook) -> Json:
 
 
 def _query(request: Request) -> SessionQuery:
-    given: dict[str, Json] = dict(read_parameters(request, ("desk", "before", "limit")))
+    parameters = read_parameters(request, ("desk", "before", "limit"))
+    given: dict[str, Json] = {name: as_number(text) if name == "limit" else text for name, text in parameters.items()}
     session_id = str(request.path_params["sessionId"])
     if len(session_id) > NAME_LENGTH:
         problem = f"sessionId: expected at most {NAME_LENGTH} characters, got {len(session_id)}"
         raise RequestError(ErrorCode.NOT_FOUND, problem, field="sessionId")
-    limit = given.get("limit")
-    if isinstance(limit, str) and _WHOLE.fullmatch(limit):
-        given["limit"] = int(limit)
     return read_object({"sessionId": session_id, **given}, SessionQuery)
 
 
