@@ -63,7 +63,7 @@ class Outputs(Feature):
     """
 
     NAMESPACES: ClassVar[Mapping[str, Namespace]] = MappingProxyType(_AUDIENCES.namespaces())
-    REPLIES: ClassVar = frozenset({"output.cancelling", "output.content"})
+    REPLIES: ClassVar = frozenset({"output.cancelling", "output.content", "output.page"})
 
     def __init__(self, hub: Hub, settings: OutputSettings | None = None) -> None:
         self._hub = hub
