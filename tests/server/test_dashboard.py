@@ -199,7 +199,7 @@ async def test_filters_are_about_the_figures_of_a_stream(autojump_clock: Any) ->
 BAD = [
     ("subscribe", {}, "data.streams", "data.streams: missing"),
     ("subscribe", {"streams": []}, "data.streams", "data.streams: expected 1 to 1000 entries, got 0"),
-    ("subscribe", {"streams": "cpu"}, "data.streams", 'data.streams: expected an array, got "cpu"'),
+    ("subscribe", {"streams": "cpu"}, "data.streams", 'data.streams: expected an array, got text'),
     ("subscribe", {"streams": ["cpu", 1]}, "data.streams[1]", "data.streams[1]: expected text, got a number"),
     ("subscribe", {"streams": ["x" * 999]}, "data.streams[0]", "data.streams[0]: not one of availableStreams"),
     ("subscribe", {"streams": ["cpu:x"]}, "data.streams[0]", "data.streams[0]: not one of availableStreams"),
