@@ -47,6 +47,7 @@ class NotificationSettings:
     escalation_steps: int = field(default=10, validator=whole(0))
     """Most users in line for a notification that nobody reads. 0: none."""
     cache_bytes: int = field(default=67_108_864, validator=whole(1))
-    """Bytes of inboxes in memory, as JSON text; those that were not asked for longest are read again when they are."""
+    """Bytes of inboxes in memory, what was read of them included, as JSON text; those that were not asked for longest
+    are read again when they are."""
     store_seconds: float = field(default=5.0, validator=number(over=True))
     """How long code that was cancelled may be held up until the end of its progress is written."""
