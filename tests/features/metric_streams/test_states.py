@@ -186,7 +186,7 @@ def test_flows_are_counted_from_what_is_published_of_them() -> None:
     board.take("workflow.progress", {"workflow_id": "w2", "name": "weekly", "progress": 10, "current_task": task}, 2.0)
     board.take("workflow.completed", {"workflow_id": "w1", "duration": 4.0}, 5.0)
     board.take("workflow.failed", {"workflow_id": "w0", "duration": 2.0}, 5.0)
-    board.take("dropped", {"count": 7}, 5.0)
+    board.take("dropped", {"count": 7, "types": {"workflow.progress": 7}}, 5.0)
     for odd in (None, [], "text", {"workflow_id": 1}, {"workflow_id": "w3"}):
         board.take("workflow.else", odd, 6.0)
     assert board.document() == {
@@ -206,6 +206,17 @@ def test_flows_are_counted_from_what_is_published_of_them() -> None:
             }
         ],
     }
+
+
+@pytest.mark.parametrize("dropped", [{"count": 7, "types": {"workflow.completed": 1, "x": 6}}, {"count": 7}])
+def test_flow_whose_end_may_have_been_missed_does_not_run_for_ever(dropped: Any) -> None:
+    board = FlowBoard(10)
+    for name in ("w1", "w2"):
+        board.take("workflow.progress", {"workflow_id": name, "name": name}, 1.0)
+    board.take("dropped", dropped, 2.0)
+    board.take("workflow.progress", {"workflow_id": "w2", "name": "w2"}, 3.0)
+    document: Any = board.document()
+    assert (document["flows_missed"], [flow["workflow_id"] for flow in document["flows"]]) == (7, ["w2"])
 
 
 def test_flows_that_never_end_are_bounded() -> None:
