@@ -273,13 +273,15 @@ def test_what_does_not_move_or_cannot_be_told_correlates_with_nothing(values: li
 
 
 def test_pairs_come_by_their_strength_and_not_of_too_little() -> None:
-    board = CorrelationBoard()
+    board, all_of_them = CorrelationBoard(), {"a", "b", "c", "still"}
     for n in range(LEAST_ROUNDS - 1):
         board.take({"a": n, "b": -n})
-    assert board.document() == {"rounds": LEAST_ROUNDS - 1, "figure_count": 2, "strongest": None, "correlations": []}
+    assert board.document(all_of_them) == {
+        "rounds": LEAST_ROUNDS - 1, "figure_count": 2, "strongest": None, "correlations": []
+    }  # fmt: skip
     for n in range(200):
         board.take({"a": n, "b": -n, "c": n % 7, "still": 1.0} if n % 2 else {"a": n, "b": -n})
-    document = board.document()
+    document = board.document(all_of_them)
     assert (document["rounds"], document["strongest"]) == (120, 1.0)
     correlations = document["correlations"]
     assert isinstance(correlations, list)
