@@ -37,7 +37,8 @@ class NotificationSettings:
     """How long a notification is kept that does not expire earlier: the most that `expires_after` may say, and more
     than any step of an escalation."""
     page_notifications: int = field(default=50, validator=whole(1))
-    """Most notifications of a page: in the state behind a channel, and of `notification.list`."""
+    """Most notifications of a page: in the state behind a channel, and of `notification.list`. Fewer where they would
+    be longer than `replay_bytes`, or half of that for each of the two channels."""
     title_length: int = field(default=200, validator=whole(1))
     """Longest title, in characters; a line of a screen holds fewer."""
     body_length: int = field(default=4000, validator=whole(1))
