@@ -121,6 +121,17 @@ def test_a_channel_may_be_for_fewer_than_its_namespace_and_never_for_more() -> N
     assert not rules.is_restricted("tasks:open")
 
 
+def test_what_all_readers_of_a_channel_may_read_depends_on_the_roles_that_it_asks_for() -> None:
+    rules = AccessRules({"ops": Namespace(read_roles=frozenset({"operator", "admin"}))})
+    rules.restrict("tasks:secret", lambda identity: "boss" in identity.roles)
+    assert not rules.readers_can_read("tasks:open", "tasks:secret")
+    assert rules.readers_can_read("tasks:open", "tasks:secret", roles=["boss"])
+    assert not rules.readers_can_read("tasks:open", "tasks:secret", roles=["boss", "staff"])
+    assert rules.readers_can_read("ops:a", "ops:b")
+    assert rules.readers_can_read("ops:a", "tasks:secret", roles=["boss"]), "beside that of its namespace"
+    assert not rules.readers_can_read("tasks:open", "ops:a", roles=["operator", "boss"])
+
+
 def test_namespace_that_follows_is_read_by_who_may_read_what_it_is_about() -> None:
     """Also as that changes, and however often it follows itself; of nothing, nobody reads anything."""
     namespaces = {"jobs": Namespace(scope=Scope.WORKSPACE, read_roles=frozenset({"worker"})), "about": Namespace()}

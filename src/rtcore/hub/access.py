@@ -17,7 +17,7 @@ Code in the server's own process is not asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from attrs import evolve
@@ -98,11 +98,18 @@ class AccessRules:
         restriction = self._restrictions.get(channel)
         return restriction is None or restriction(identity)
 
-    def readers_can_read(self, channel: str, other: str) -> bool:
-        """Whether everybody who may read one channel, and has no role but for that, may read another one."""
-        roles = self._namespaces.get(namespace_of(channel), _DEFAULT).read_roles
-        needed = [frozenset[str]()] if roles is None else [frozenset([role]) for role in roles]
-        return all(self.can_read(evolve(ANONYMOUS, roles=each), other) for each in needed)
+    def readers_can_read(self, channel: str, other: str, *, roles: Iterable[str] | None = None) -> bool:
+        """
+        Whether everybody who may read one channel, and has no role but for that, may read another one.
+
+        Args:
+            channel: Which everybody may read whom its namespace lets.
+            other: The other one.
+            roles: Of which its readers must have one as well, by what `restrict` was told; None: no more than that.
+        """
+        needed = _each(self._namespaces.get(namespace_of(channel), _DEFAULT).read_roles)
+        readers = [evolve(ANONYMOUS, roles=one | more) for one in needed for more in _each(roles)]
+        return all(self.can_read(reader, other) for reader in readers)
 
     def can_publish(self, identity: Identity, channel: str) -> bool:
         """Whether `check_publish` returns."""
@@ -112,6 +119,11 @@ class AccessRules:
         if identity is NOBODY if roles is None else roles.isdisjoint(identity.roles):
             return False  # "everyone" means everyone whom the server's keys admit, not whoever reaches an open endpoint
         return namespace.scope is _SHARED or _in_scope(namespace.scope, identity, channel)
+
+
+def _each(roles: Iterable[str] | None) -> list[frozenset[str]]:
+    """One role each; of None, which asks for none, no role."""
+    return [frozenset()] if roles is None else [frozenset([role]) for role in roles]
 
 
 def _has_role(roles: frozenset[str] | None, identity: Identity) -> bool:

@@ -168,6 +168,33 @@ async def test_flows_are_those_of_the_hub_also_from_before_somebody_watched(auto
         assert (found["flows_running"], found["flows_completed"], found["flow_success_rate"]) == (0, 2, 1.0)
 
 
+async def test_flow_that_ends_while_nobody_watches_is_no_ghost(autojump_clock: Any) -> None:
+    """Its end has left the history by the time that somebody watches again: that is said, and it runs no more."""
+    async with open_test_hub() as hub:
+
+        def tell(type: str, name: str) -> None:
+            hub.publish("workflows", f"workflow.{type}", {"workflow_id": name, "name": name, "duration": 3})
+
+        tell("progress", "w1")
+        assert (await first_of(hub, "flow_executions"))["flows_running"] == 1
+        tell("completed", "w1")
+        for _ in range(150):
+            tell("progress", "w2")
+        await trio.sleep(20)
+        found = await first_of(hub, "flow_executions")
+        assert ([flow["workflow_id"] for flow in found["flows"]], found["flows_missed"]) == (["w2"], 51)
+        await trio.sleep(20)
+        assert (await first_of(hub, "flow_executions"))["flows_missed"] == 51, "each counts once"
+
+
+async def test_what_was_gone_before_anybody_watched_is_counted_as_missed(autojump_clock: Any) -> None:
+    async with open_test_hub() as hub:
+        for _ in range(130):
+            hub.publish("workflows", "workflow.completed", {"workflow_id": "w", "duration": 3})
+        found = await first_of(hub, "flow_executions")
+        assert (found["flows_completed"], found["flows_missed"]) == (100, 30)
+
+
 async def test_alerts_are_told_one_by_one(autojump_clock: Any) -> None:
     async with open_test_hub() as hub:
         hub.publish("alerts", "alert_triggered", {"id": "a1"})

@@ -17,6 +17,7 @@ from rtcore.testing import open_test_hub, open_test_server
 from rtcore.values.channels import Namespace
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
+from rtcore.values.positions import LastEvents
 
 BUILT_IN = [
     "agent_performance",
@@ -208,6 +209,50 @@ async def test_streams_of_channels_are_for_who_may_read_those(autojump_clock: An
         missing = set(BUILT_IN) - set(hub.metrics.streams(Identity(user="u")))
         assert missing == {"flow_executions", "alert_events"}
         assert hub.metrics.streams(Identity(user="u", roles={"ops"})) == BUILT_IN
+
+
+async def test_roles_of_a_stream_do_not_open_the_channel_that_it_is_made_of(autojump_clock: Any) -> None:
+    """Who asks for fewer readers must not get others."""
+    async with open_test_hub(namespaces={"workflows": Namespace(read_roles=frozenset({"ops"}))}) as hub:
+        hub.metrics.restrict("flow_executions", ["finance"])
+        hub.metrics.restrict("alert_events", ["finance"])
+        readers = {
+            roles: [name for name in ("flow_executions", "alert_events") if hub.metrics.readable(name, person)]
+            for roles in ("", "ops", "finance", "finance ops")
+            if (person := Identity(user="u", roles=set(roles.split())))
+        }
+        assert readers == {
+            "": [], "ops": [], "finance": ["alert_events"], "finance ops": ["flow_executions", "alert_events"]
+        }  # fmt: skip
+
+
+async def test_comparison_names_no_figure_of_a_stream_that_not_all_of_its_readers_may_read(autojump_clock: Any) -> None:
+    """Neither the figure nor what it moves together with, whenever it was restricted; roles of its own let it."""
+    async with open_test_hub() as hub:
+        rounds = 0
+
+        async def move() -> dict[str, Any]:
+            return {"total": rounds % 7}
+
+        for name in ("billing", "orders", "stock"):
+            hub.metrics.register(name, move, always=True)
+            hub.metrics.correlations.add(name, "total")
+
+        async def compared() -> set[str]:
+            nonlocal rounds
+            async with hub.subscribe("streams:ecosystem_correlation", since=LastEvents(0)) as events:
+                for _ in range(8):
+                    rounds += 1
+                    sample = (await anext(events)).data["data"]
+            return {name for pair in sample["correlations"] for name in (pair["a"], pair["b"])}
+
+        assert await compared() >= {"billing.total", "orders.total", "stock.total"}
+        hub.metrics.restrict("billing", ["finance", "boss"])
+        assert await compared() & {"billing.total", "orders.total", "stock.total"} == {"orders.total", "stock.total"}
+        hub.metrics.restrict("ecosystem_correlation", ["boss"])
+        assert await compared() >= {"billing.total", "orders.total", "stock.total"}
+        hub.metrics.restrict("ecosystem_correlation", ["boss", "staff"])
+        assert "billing.total" not in await compared()
 
 
 async def test_nobody_publishes_there_from_outside(autojump_clock: Any) -> None:

@@ -68,6 +68,55 @@ def test_busy_agents_and_crowds_of_agents_are_bounded() -> None:
     assert board.document(100.0)["agent_count"] == 3
 
 
+def test_random_runs_agree_with_all_runs_counted_up() -> None:
+    """Nothing is counted up or sorted for a sample, so what is kept along must be the same."""
+    for seed in range(60):
+        dice = random.Random(seed)
+        board, runs, now = AgentBoard(5, 60.0), list[tuple[float, float, bool]](), 0.0
+        for _ in range(dice.choice([3, 50, 2500])):
+            now += dice.choice([0.0, 0.01, 0.2, 70.0 if dice.random() < 0.01 else 0.1])
+            run = (now, dice.choice([0.5, dice.random()]), dice.random() < 0.8)
+            runs.append(run)
+            board.record("a", *run)
+            if dice.random() < 0.02:
+                now += dice.choice([0.0, 30.0])
+                _check(board.document(now), runs, now)
+        _check(board.document(now), runs, now)
+
+
+def _check(document: Any, runs: list[tuple[float, float, bool]], now: float) -> None:
+    counted = [run for run in runs[-RUNS_KEPT:] if run[0] > now - 60.0]
+    durations, succeeded = sorted(duration for _, duration, _ in counted), sum(success for *_, success in counted)
+    agent = document["agents"]["a"]
+    rate = round(succeeded / len(counted), 4) if counted else None
+    assert (document["agent_runs"], document["agent_success_rate"]) == (len(counted), rate)
+    assert (agent["runs"], agent["success_rate"]) == (len(counted), rate)
+    assert (agent["p50_seconds"], agent["p95_seconds"]) == (percentile(durations, 0.5), percentile(durations, 0.95))
+    assert (agent["total"], agent["failed"]) == (len(runs), sum(not success for *_, success in runs))
+
+
+class Compared(float):
+    """Counts how often durations are compared."""
+
+    times = 0
+
+    def __lt__(self, other: float) -> bool:
+        Compared.times += 1
+        return super().__lt__(other)
+
+
+def test_sample_of_many_agents_sorts_nothing() -> None:
+    """A thousand agents with a thousand runs each are sampled on the thread that everybody waits for."""
+    board, dice = AgentBoard(150, 300.0), random.Random(1)
+    for run in range(200):
+        for agent in range(150):
+            board.record(f"a{agent}", run / 10, Compared(dice.random()), True)
+    Compared.times = 0
+    document: Any = board.document(20.0)
+    assert (document["agent_count"], document["agent_runs"], len(document["agents"])) == (150, 30_000, 100)
+    assert Compared.times == 0
+
+
 # Activity
 
 
@@ -137,9 +186,9 @@ def test_flows_are_counted_from_what_is_published_of_them() -> None:
     board.take("workflow.progress", {"workflow_id": "w2", "name": "weekly", "progress": 10, "current_task": task}, 2.0)
     board.take("workflow.completed", {"workflow_id": "w1", "duration": 4.0}, 5.0)
     board.take("workflow.failed", {"workflow_id": "w0", "duration": 2.0}, 5.0)
-    board.take("dropped", {"count": 7}, 5.0)
+    board.take("dropped", {"count": 7, "types": {"workflow.progress": 7}}, 5.0)
     for odd in (None, [], "text", {"workflow_id": 1}, {"workflow_id": "w3"}):
-        board.take("workflow.else", odd, 6.0)  # type: ignore[arg-type]
+        board.take("workflow.else", odd, 6.0)
     assert board.document() == {
         "flows_running": 1,
         "flows_completed": 1,
@@ -157,6 +206,17 @@ def test_flows_are_counted_from_what_is_published_of_them() -> None:
             }
         ],
     }
+
+
+@pytest.mark.parametrize("dropped", [{"count": 7, "types": {"workflow.completed": 1, "x": 6}}, {"count": 7}])
+def test_flow_whose_end_may_have_been_missed_does_not_run_for_ever(dropped: Any) -> None:
+    board = FlowBoard(10)
+    for name in ("w1", "w2"):
+        board.take("workflow.progress", {"workflow_id": name, "name": name}, 1.0)
+    board.take("dropped", dropped, 2.0)
+    board.take("workflow.progress", {"workflow_id": "w2", "name": "w2"}, 3.0)
+    document: Any = board.document()
+    assert (document["flows_missed"], [flow["workflow_id"] for flow in document["flows"]]) == (7, ["w2"])
 
 
 def test_flows_that_never_end_are_bounded() -> None:
@@ -213,13 +273,15 @@ def test_what_does_not_move_or_cannot_be_told_correlates_with_nothing(values: li
 
 
 def test_pairs_come_by_their_strength_and_not_of_too_little() -> None:
-    board = CorrelationBoard()
+    board, all_of_them = CorrelationBoard(), {"a", "b", "c", "still"}
     for n in range(LEAST_ROUNDS - 1):
         board.take({"a": n, "b": -n})
-    assert board.document() == {"rounds": LEAST_ROUNDS - 1, "figure_count": 2, "strongest": None, "correlations": []}
+    assert board.document(all_of_them) == {
+        "rounds": LEAST_ROUNDS - 1, "figure_count": 2, "strongest": None, "correlations": []
+    }  # fmt: skip
     for n in range(200):
         board.take({"a": n, "b": -n, "c": n % 7, "still": 1.0} if n % 2 else {"a": n, "b": -n})
-    document = board.document()
+    document = board.document(all_of_them)
     assert (document["rounds"], document["strongest"]) == (120, 1.0)
     correlations = document["correlations"]
     assert isinstance(correlations, list)

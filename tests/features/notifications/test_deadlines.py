@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
+import rtcore
+from rtcore.errors import StoreError
+from rtcore.features.notifications.inbox import Inbox
+from rtcore.features.notifications.notification import Place
+from rtcore.store.store import Change
 from rtcore.testing import open_test_hub
 from tests.features.notifications.conftest import OpenTeam, take
 
@@ -92,6 +98,39 @@ async def test_choice_about_an_escalated_one_counts_for_whoever_waits(autojump_c
         error = await ann.request("notification.act", {"id": sent.id, "action": "take"})
         assert error["data"]["code"] == "request.conflict"
         assert error["data"]["message"] == "data.action: bob has chosen take"
+
+
+class NoVisitStore(rtcore.MemoryStore):
+    """Cannot keep when users were here last."""
+
+    async def write(self, changes: Iterable[Change]) -> None:
+        changes = list(changes)
+        if any(change.key.endswith("/visit") for change in changes):
+            raise StoreError("no")
+        await super().write(changes)
+
+
+async def test_visit_that_cannot_be_written_does_not_keep_what_is_due(autojump_clock: Any) -> None:
+    async with open_test_hub(store=NoVisitStore()) as hub:
+        await hub.notifications.send(user="ann", title="t", expires_after=5)
+        await hub.notifications.send(user="ann", title="Down", escalate=[("bob", 6)])
+        hub.notifications._deadlines.note_visit(Place("default", "ann"), hub.clock())
+        await trio.sleep(7)
+        statistics = hub.notifications.statistics()
+        assert (statistics.ended, statistics.escalated) == (1, 1)
+
+
+async def test_visits_that_end_all_at_once_are_written_however_many(autojump_clock: Any) -> None:
+    """As when a network fails. In one write they would be more than the store takes, again at each try."""
+    store, number = rtcore.MemoryStore(), 20_000
+    for rests in (False, True):
+        async with open_test_hub(store=store) as hub:
+            for each in range(number):
+                hub.notifications._deadlines.note_visit(Place(f"{rests}", f"{each:x<900}"), hub.clock())
+            if rests:
+                await trio.sleep(1)
+                assert hub.notifications._deadlines.visited_at(Inbox(Place("True", f"{0:x<900}"))) is None
+        assert len(await store.read("notification_readers", prefix=f"{rests}/")) == number
 
 
 async def test_feature_that_is_not_used_costs_no_timer(autojump_clock: Any) -> None:

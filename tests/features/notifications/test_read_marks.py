@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from rtcore.features.notifications.read_marks import ReadMarks
+from rtcore.protocol.json_codec import json_dumps
 
 IDS = [f"{number:03}" for number in range(20)]
 
@@ -39,6 +40,25 @@ def test_marks_about_what_is_gone_are_forgotten_but_for_the_position() -> None:
     assert kept.positions == (("006", 3.0), ("009", 4.0))
     assert (dict(kept.singles), kept.dismissed) == ({"012": 1.0}, frozenset())
     assert marks.keeping([]).positions == (("009", 4.0),)
+
+
+def test_positions_that_reached_nothing_that_is_kept_are_forgotten() -> None:
+    """One old notification must not hold on to every position since: a status that is replaced and read all day."""
+    marks = ReadMarks().reading_up_to("000", 0.0)
+    for number in range(1, 3001):
+        marks = marks.reading_up_to(f"{number:04}", float(number)).keeping(["000", f"{number:04}"])
+    assert marks.positions == (("000", 0.0), ("3000", 3000.0))
+    assert (marks.read_at("000"), marks.read_at("3000")) == (0.0, 3000.0)
+
+
+def test_marks_count_about_what_they_are_as_json() -> None:
+    """They are in memory as long as the inbox is, so its bound is theirs."""
+    ids = [f"{number:012x}-{number:08x}" for number in range(300)]
+    marks = ReadMarks().reading(ids[100:200], 1736942400.123).dismissing(ids[200:], 1736942400.123)
+    for id in ids[:100]:
+        marks = marks.reading_up_to(id, 1736942400.123)
+    assert 0.7 <= marks.bytes / len(json_dumps(marks.document())) <= 1.4
+    assert ReadMarks().bytes == 0
 
 
 def test_random_marks_agree_with_a_set_and_survive_the_store() -> None:

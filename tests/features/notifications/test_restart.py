@@ -80,6 +80,18 @@ async def test_inboxes_that_nobody_needs_leave_memory_and_come_back(autojump_clo
         assert hub.notifications.desk.inboxes.busy == 0
 
 
+async def test_what_a_reader_has_read_counts_as_much_as_what_he_has(autojump_clock: Any) -> None:
+    """Many readers of one workspace have nothing of their own, yet each has a mark for each that he read alone."""
+    async with open_test_hub(features=features(cache_bytes=200_000)) as hub:
+        ids = [(await hub.notifications.send(workspace="default", title="t")).id for _ in range(100)]
+        for number in range(100):
+            await hub.notifications.read(f"u{number}", *ids[1:])
+        statistics = hub.notifications.statistics()
+        assert statistics.bytes <= 200_000
+        assert statistics.inboxes < 50, "with 99 marks each, of about 50 bytes"
+        assert await hub.notifications.unread("u0") == 1
+
+
 async def test_two_inboxes_stay_however_small_the_room(autojump_clock: Any) -> None:
     """A subscription needs its user's and its workspace's at once; otherwise it would read them for ever."""
     async with open_test_hub(features=features(cache_bytes=1)) as hub:

@@ -41,6 +41,9 @@ class StreamPort(Protocol):
     def need(self, owner: object, streams: Collection[str] | None) -> None:
         """Say which streams are needed."""
 
+    def may_repeat(self, name: str, other: str) -> bool:
+        """Whether all who may read a stream may read another one, too."""
+
 
 class BuiltInStreams:
     """
@@ -58,7 +61,8 @@ class BuiltInStreams:
         self.costs = Costs(settings.currency, entries, hub.clock)
         self.activity = Activity(hub.limits.metric_users)
         self.scaling = Scaling(entries, partial(streams.publish, "scaling_status"), hub.clock)
-        self.correlations = Correlations(streams.latest, CORRELATED)
+        may_show = partial(streams.may_repeat, "ecosystem_correlation")
+        self.correlations = Correlations(streams.latest, may_show, CORRELATED)
         self._flows = Flows(hub)
         self._alerts = AlertEvents(hub, partial(streams.publish, "alert_events"))
         self._streams = streams

@@ -25,12 +25,24 @@ ALERTS: Final = "alerts"
 
 
 class _Follower:
-    """Takes the events of a channel, each once, over all the times that it follows it."""
+    """
+    Takes the events of a channel, each once, over all the times that it follows it.
 
-    def __init__(self, hub: Hub, channel: str, take: Callable[[Event], None]) -> None:
+    Args:
+        hub: Where the channel is.
+        channel: Its name.
+        take: Told of each event.
+        missed: Told how many events nobody can tell of any more: they left the history before it followed again. Of
+            another life of the channel nobody knows how many there were.
+    """
+
+    def __init__(
+        self, hub: Hub, channel: str, take: Callable[[Event], None], missed: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._hub = hub
         self._channel = channel
         self._take = take
+        self._missed = missed
         self._since: Since = FromOffset(1)
         self.caught_up = trio.Event()
         """Set while it follows, and has taken what was published before."""
@@ -39,7 +51,10 @@ class _Follower:
         """Follow until cancelled."""
         try:
             async with self._hub.subscribe(self._channel, since=self._since) as events:
-                owed = events.subscribed[self._channel].replayed
+                began = events.subscribed[self._channel]
+                owed = began.replayed
+                if began.recovered is False:
+                    self._missed(began.position.offset - self._settled_in(began.position.epoch))
                 while True:
                     if owed <= 0:
                         self.caught_up.set()
@@ -49,6 +64,11 @@ class _Follower:
                     owed -= 1
         finally:
             self.caught_up = trio.Event()
+
+    def _settled_in(self, epoch: str) -> int:
+        """Up to which offset it has had everything, in this life of the channel."""
+        since = self._since
+        return since.position.offset if isinstance(since, FromPosition) and since.position.epoch == epoch else 0
 
 
 class Flows:
@@ -61,7 +81,7 @@ class Flows:
 
     def __init__(self, hub: Hub) -> None:
         self._board = FlowBoard(hub.limits.metric_entries)
-        self._follower = _Follower(hub, WORKFLOWS, self._take)
+        self._follower = _Follower(hub, WORKFLOWS, self._take, self._board.miss)
         self.follow = self._follower.follow
 
     async def sample(self) -> dict[str, Json]:

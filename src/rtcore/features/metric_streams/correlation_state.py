@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import combinations
 from operator import mul
 from typing import Final
@@ -49,9 +49,9 @@ class CorrelationBoard:
         """One round: values by figure."""
         self._rounds.append(values)
 
-    def document(self) -> dict[str, Json]:
-        """The sample: pairs by the strength of their correlation."""
-        figures = sorted({name for values in self._rounds for name in values})
+    def document(self, shown: Container[str]) -> dict[str, Json]:
+        """The sample: pairs of the shown figures by the strength of their correlation."""
+        figures = sorted({name for values in self._rounds for name in values if name in shown})
         pairs = [pair for one, other in combinations(figures, 2) if (pair := self._pair(one, other)) is not None]
         pairs.sort(key=lambda pair: -abs(pair.correlation))
         return {

@@ -23,6 +23,7 @@ _DURATIONS: Final = 100
 """Newest runs that the mean duration is of."""
 _TEXT_BYTES: Final = 200
 """Longest identifier and name, in UTF-8; the rest is cut off."""
+_ENDS: Final = frozenset({"workflow.completed", "workflow.failed"})
 _LARGEST: Final = 1e12
 """Largest number that is believed; so many seconds are 30 000 years, and no sum of them leaves what JSON can carry."""
 
@@ -52,14 +53,24 @@ class FlowBoard:
     def take(self, type: str, data: Json, timestamp: float) -> None:
         """An event of the channel; others than those of workflows are passed over."""
         if type == "dropped" and isinstance(data, Mapping):
-            count = _number(data.get("count"))
-            self._missed += count if isinstance(count, int) else 0
+            count, types = _number(data.get("count")), data.get("types")
+            if isinstance(count, int):
+                self.miss(count, ends=not isinstance(types, Mapping) or not _ENDS.isdisjoint(types))
         if not isinstance(data, Mapping) or (identifier := _text(data.get("workflow_id"))) is None:
             return
         if type == "workflow.progress":
             self._progressed(identifier, data, timestamp)
-        elif type in ("workflow.completed", "workflow.failed"):
+        elif type in _ENDS:
             self._ended(identifier, data, completed=type == "workflow.completed")
+
+    def miss(self, count: int, *, ends: bool = True) -> None:
+        """
+        So many events are gone. Where one may have been an end, nobody knows which workflows still run: each counts
+        again from the next thing that it says.
+        """
+        self._missed += count
+        if ends:
+            self._running.clear()
 
     def _progressed(self, identifier: str, data: Mapping[str, Json], timestamp: float) -> None:
         flow = self._running.get(identifier)
@@ -83,7 +94,7 @@ class FlowBoard:
             self._failed += 1
 
     def document(self) -> dict[str, Json]:
-        """The sample; `flows_missed` events came too fast to be counted."""
+        """The sample; `flows_missed` events came too fast to be counted, or were gone before anybody watched."""
         ended = self._completed + self._failed
         return {
             "flows_running": len(self._running),

@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
 from typing import Any, ClassVar, Final, TypeVar, overload
 
 import trio
@@ -22,7 +21,7 @@ import trio
 from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.features.feature import Feature
 from rtcore.features.metric_streams.built_in import BuiltInStreams
-from rtcore.features.metric_streams.channel_streams import ALERTS, WORKFLOWS
+from rtcore.features.metric_streams.channel_streams import ALERTS
 from rtcore.features.metric_streams.commands import stream_commands
 from rtcore.features.metric_streams.dashboard import dashboard_dialect
 from rtcore.features.metric_streams.observing import SampleObserver
@@ -35,6 +34,7 @@ from rtcore.features.metric_streams.stream import (
     Stream,
     StreamStatistics,
 )
+from rtcore.features.metric_streams.stream_access import FAMILY, StreamAccess, channel_of
 from rtcore.features.metric_streams.stream_book import StreamBook
 from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.dialect import Dialect
@@ -48,16 +48,9 @@ __all__ = ["FAMILY", "MetricStreams", "channel_of"]
 
 _logger = logging.getLogger("rtcore.metric_streams")
 
-FAMILY: Final = "streams"
-"""Namespace of the streams' channels, and the channel that says which streams there are."""
 _HISTORY: Final = 60
 """Samples kept by default: five minutes of a stream that is updated every 5 s, which is a sparkline."""
 _AnySource = TypeVar("_AnySource", bound=Source)
-
-
-def channel_of(stream: str) -> str:
-    """The channel of a stream."""
-    return f"{FAMILY}:{stream}"
 
 
 class MetricStreams(Feature):
@@ -81,6 +74,7 @@ class MetricStreams(Feature):
         self.observers: list[SampleObserver] = []
         """Handed every sample, in the order in which they are published."""
         self._hub = hub
+        self._access = StreamAccess(hub.access)
         self._streams = StreamBook(hub.limits.metric_streams)
         self._sampling = Sampling(hub.timeouts, self.settings, self)
         self.built_in = BuiltInStreams(hub, self.settings, self)
@@ -99,8 +93,6 @@ class MetricStreams(Feature):
             self.add(stream)
         for name in sorted(self.settings.client_streams):
             self.declare(name, clients=True)
-        for name, channel in (("flow_executions", WORKFLOWS), ("alert_events", ALERTS)):
-            hub.access.restrict(channel_of(name), partial(hub.access.can_read, channel=channel))
 
     # What the hub asks
 
@@ -231,9 +223,12 @@ class MetricStreams(Feature):
         self._tell_changed("removed")
 
     def restrict(self, name: str, roles: Iterable[str]) -> None:
-        """Let only those read a stream, past samples included, who have one of the roles."""
-        allowed = frozenset(roles)
-        self._hub.access.restrict(channel_of(name), lambda identity: not allowed.isdisjoint(identity.roles))
+        """
+        Let only those read a stream, past samples included, who have one of the roles.
+
+        What is made of a channel stays for those who may read that as well.
+        """
+        self._access.restrict(name, roles)
 
     def publish(self, name: str, data: Sample) -> None:
         """
@@ -287,11 +282,15 @@ class MetricStreams(Feature):
 
     def readable(self, name: str, identity: Identity) -> bool:
         """Whether there is such a stream, and the identity may read it."""
-        return name in self._streams and self._hub.access.can_read(identity, channel_of(name))
+        return name in self._streams and self._access.can_read(identity, name)
 
     def readable_by_readers_of(self, channel: str, name: str) -> bool:
         """Whether all who may read a channel may read a stream, too: what it says can then be repeated there."""
-        return self._hub.access.readers_can_read(channel, channel_of(name))
+        return self._access.readers_can_read(channel, name)
+
+    def may_repeat(self, name: str, other: str) -> bool:
+        """Whether all who may read a stream may read another one, too."""
+        return self._access.may_repeat(name, other)
 
     def takes_from_clients(self, name: str) -> bool:
         """Whether there is such a stream, and clients may push to it."""

@@ -196,11 +196,18 @@ class Correlations:
 
     Args:
         latest: The newest sample of a stream.
+        may_show: Whether all who see what is compared may read a stream: otherwise its figures are left out.
         figures: What is compared from the beginning: stream and field.
     """
 
-    def __init__(self, latest: Callable[[str], Sample | None], figures: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self,
+        latest: Callable[[str], Sample | None],
+        may_show: Callable[[str], bool],
+        figures: tuple[tuple[str, str], ...],
+    ) -> None:
         self._latest = latest
+        self._may_show = may_show
         self._figures = dict.fromkeys(figures)
         self._board = CorrelationBoard()
 
@@ -229,7 +236,8 @@ class Correlations:
             if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
                 values[f"{stream}.{name}"] = float(value)
         self._board.take(values)
-        return self._board.document()
+        # Looked at now, also of rounds from before: a stream may have been restricted since.
+        return self._board.document({f"{stream}.{name}" for stream, name in self._figures if self._may_show(stream)})
 
 
 def _not_negative(what: str, value: float) -> float:

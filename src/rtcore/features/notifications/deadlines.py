@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import trio
@@ -42,6 +42,8 @@ _logger = logging.getLogger("rtcore.notifications")
 
 _RETRY_SECONDS: Final = 1.0
 """How long what could not be written waits: a disk that is full stays so for a while."""
+_VISITS: Final = 1000
+"""Ends of visits in one write: with names as long as a channel's may be, far fewer bytes than the store takes."""
 
 
 class Deadlines:
@@ -92,17 +94,20 @@ class Deadlines:
             while True:
                 await self._wanted.wait()
                 self._wanted = trio.Event()
-                try:
-                    await self._write_visits()
-                    await self._settle()
-                except RequestError:  # the store; the log has it
-                    self._earliest = math.inf
-                    self.settle_at(self._desk.now + _RETRY_SECONDS)
+                # Each whatever becomes of the other: a document that cannot be written must not keep what is due.
+                for step in (self._settle, self._write_visits):
+                    try:
+                        await step()
+                    except RequestError:  # the store; the log has it
+                        self._retry()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
             with trio.move_on_after(self._desk.settings.store_seconds, shield=True):
                 await self._write_last_visits()
+
+    def _retry(self) -> None:
+        self.settle_at(self._desk.now + _RETRY_SECONDS)
 
     async def _write_last_visits(self) -> None:
         try:
@@ -111,11 +116,13 @@ class Deadlines:
             _logger.warning("when users were here last could not be written: %s", error)
 
     async def _write_visits(self) -> None:
-        visits = dict(self._visits)
-        if not visits:
-            return
-        await self._desk.store.write([visit_change(reader, at) for reader, at in visits.items()])
-        for reader, at in visits.items():
+        visits = list(self._visits.items())
+        for start in range(0, len(visits), _VISITS):
+            await self._write_some(visits[start : start + _VISITS])
+
+    async def _write_some(self, visits: Sequence[tuple[Place, float]]) -> None:
+        await self._desk.store.write([visit_change(reader, at) for reader, at in visits])
+        for reader, at in visits:
             inbox = self._desk.inboxes.ready(reader)
             if inbox is not None:
                 inbox.visited_at = at

@@ -155,6 +155,13 @@ class Desk:
         """A notification that was changed: told as a whole, so that the last one alone will do."""
         self.tell(notification.place, "notification.updated", to_wire(notification), key=notification.id)
 
+    def show_changed(self, inbox: Inbox, changed: Notification) -> None:
+        """A notification is so from now on, and is told."""
+        inbox.put(changed, size_of(changed))
+        if changed.id in self.progressing:
+            self.progressing[changed.id] = changed
+        self.tell_updated(changed)
+
     def tell_gone(self, place: Place, ids: Iterable[str], reason: str, **more: Json) -> None:
         """Notifications that are there no more."""
         gone: list[Json] = list(ids)

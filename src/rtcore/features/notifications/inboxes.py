@@ -19,7 +19,7 @@ from rtcore.features.notifications.notification_store import NotificationStore
 __all__ = ["Inboxes"]
 
 _INBOX_BYTES: Final = 1024
-"""What an inbox counts beside its notifications, so that many empty ones are not free."""
+"""What an inbox counts beside its notifications and marks, so that many empty ones are not free."""
 _LEAST: Final = 2
 """Inboxes that one client needs at once: its own, and that of its workspace."""
 
@@ -106,7 +106,7 @@ class Inboxes:
     def _measure(self, place: Place) -> None:
         """Count an inbox as it is now: summing up all of them would cost each caller as much as there are."""
         inbox = self._inboxes.get(place)
-        size = 0 if inbox is None else inbox.bytes + _INBOX_BYTES
+        size = 0 if inbox is None else inbox.bytes + inbox.marks.bytes + _INBOX_BYTES
         self.bytes += size - self._sizes.pop(place, 0)
         if size:
             self._sizes[place] = size

@@ -258,7 +258,7 @@ class Notifications(Feature):
         async with self.desk.inboxes.use(*places):
             pass
 
-    def _snapshot(self, identity: Identity, channel: str) -> Json:
+    def _snapshot(self, identity: Identity, channel: str) -> Json | bytes:
         place = _place_of(channel)
         if place is None:
             return None

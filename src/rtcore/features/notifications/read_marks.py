@@ -3,13 +3,15 @@ What one reader has read, of notifications of his own and of those to his whole 
 
 Identifiers grow, so most of it is one position: everything up to here was read. What was read out of turn stands beside
 it, one by one; so a notification to ten thousand readers is kept once, and each of them keeps one line about it.
-Earlier positions are kept as long as there are notifications that they tell the time of reading of.
+Of the earlier positions those are kept that tell the time of reading of a notification that is kept: the first that
+reaches it.
 
 Values, not things: a change is a new value, which counts once it has been written.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,6 +23,8 @@ from rtcore.values.events import Json
 __all__ = ["ReadMarks"]
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+_MARK_BYTES: Final = 48
+"""What one of them counts: an identifier and a time, as JSON."""
 
 
 @frozen(kw_only=True)
@@ -33,6 +37,11 @@ class ReadMarks:
     """Those read one by one, and when."""
     dismissed: frozenset[str] = frozenset()
     """Those to the whole workspace that this reader wants to see no more; they count as read."""
+
+    @property
+    def bytes(self) -> int:
+        """What they count, in bytes of JSON text."""
+        return _MARK_BYTES * (len(self.positions) + len(self.singles) + len(self.dismissed))
 
     @property
     def position(self) -> str:
@@ -67,10 +76,10 @@ class ReadMarks:
     def keeping(self, ids: Iterable[str]) -> ReadMarks:
         """What of these is still about something: about notifications that are kept, and the last position."""
         kept = frozenset(ids)
-        oldest = min(kept, default="~")
-        last = len(self.positions) - 1
+        reached = [position for position, _ in self.positions]
+        telling = {bisect_left(reached, id) for id in kept} | {len(reached) - 1}
         return ReadMarks(
-            positions=tuple(p for index, p in enumerate(self.positions) if index == last or p[0] >= oldest),
+            positions=tuple(each for index, each in enumerate(self.positions) if index in telling),
             singles={id: at for id, at in self.singles.items() if id in kept},
             dismissed=self.dismissed & kept,
         )

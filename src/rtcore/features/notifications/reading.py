@@ -7,17 +7,18 @@ themselves, so ten thousand readers do not wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from attrs import evolve, frozen
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.notifications.desk import Desk, not_found
+from rtcore.features.notifications.family import Member, hold_family
 from rtcore.features.notifications.identifiers import check_identifier
 from rtcore.features.notifications.inbox import Inbox, unread_in
 from rtcore.features.notifications.notification import Notification, Place, Taken
 from rtcore.features.notifications.notification_json import taken_to_wire
-from rtcore.features.notifications.notification_store import forgetting, keeping, mark_change, size_of
+from rtcore.features.notifications.notification_store import forgetting, keeping, mark_change
 from rtcore.features.notifications.read_marks import ReadMarks
 from rtcore.store.store import Change
 from rtcore.values.events import Json, format_timestamp
@@ -131,38 +132,28 @@ class Reading:
             if notification is None or id in own.marks.dismissed:
                 raise not_found()
             # A choice about an escalated one is a choice about that which it comes from: whoever waits, waits for that.
-            origin = notification.origin
-            root_place = notification.place if origin is None else Place(reader.workspace, origin.user)
-            async with self._desk.inboxes.hold(notification.place, root_place, reader) as (inbox, root_inbox, _):
-                root = root_inbox.find(id if origin is None else origin.id)
-                return await self._act(own, board, inbox, root_inbox, id, root, action)
+            async with hold_family(self._desk, notification.place, id, reader) as family:
+                return await self._act(own, board, family, id, action)
 
-    async def _act(
-        self, own: Inbox, board: Inbox, inbox: Inbox, root_inbox: Inbox, id: str, root: Notification | None, action: str
-    ) -> Notification:
-        notification = inbox.find(id)
-        if notification is None or id in own.marks.dismissed:
+    async def _act(self, own: Inbox, board: Inbox, family: Sequence[Member], id: str, action: str) -> Notification:
+        if id in own.marks.dismissed:
             raise not_found()
+        chosen = next(member for member in family if member.id == id)
         now = self._desk.now
         taken = Taken(action=action, by=own.place.user or "", at=now)
-        if not _may_take(notification, root, taken):
-            return notification
+        if not _may_take(chosen.current, family, taken):
+            return chosen.current
         new = self._unread_of(own, board, [id], None)
-        changes = [(inbox, evolve(notification, taken=taken, updated_at=now))]
-        if root is not None and root.id != id:
-            changes.append((root_inbox, evolve(root, taken=taken, updated_at=now)))
-        kept = [change for _, changed in changes for change in keeping(changed)]
+        kept = [change for member in family for change in keeping(_with_choice(member, taken))]
         await self._write(own, board, own.marks.reading([id], now), kept)
         self._tell_read(own, board, new)
-        for place, changed in changes:
-            self._take(place, changed, taken)
-        return changes[0][1]
+        for member in family:
+            self._take(member, taken)
+        return chosen.current
 
-    def _take(self, inbox: Inbox, changed: Notification, taken: Taken) -> None:
-        inbox.put(changed, size_of(changed))
-        if changed.id in self._desk.progressing:
-            self._desk.progressing[changed.id] = changed
-        self._desk.tell_updated(changed)
+    def _take(self, member: Member, taken: Taken) -> None:
+        changed = _with_choice(member, taken)
+        self._desk.show_changed(member.inbox, changed)
         self._desk.settle(changed.id, taken)
         if changed.sender is not None and changed.origin is None:
             self._desk.tell(changed.sender, "notification.acted", {"id": changed.id, **taken_to_wire(taken)})
@@ -206,11 +197,15 @@ def _checked(ids: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ids))
 
 
-def _may_take(notification: Notification, root: Notification | None, taken: Taken) -> bool:
+def _with_choice(member: Member, taken: Taken) -> Notification:
+    return evolve(member.current, taken=taken, updated_at=taken.at)
+
+
+def _may_take(notification: Notification, family: Iterable[Member], taken: Taken) -> bool:
     """Whether a choice is new; RequestError where it cannot be made."""
     if notification.action(taken.action) is None:
         raise RequestError(ErrorCode.NOT_FOUND, "action: the notification has no such action", field="action")
-    before = notification.taken or (None if root is None else root.taken)
+    before = next((each for member in family if (each := member.current.taken) is not None), None)
     if before is None:
         return True
     if (before.action, before.by) != (taken.action, taken.by):

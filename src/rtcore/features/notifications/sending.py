@@ -8,6 +8,8 @@ told without being written, but for its end: after a restart nobody goes on with
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final
 
@@ -17,6 +19,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.item_locks import ItemLocks
 from rtcore.features.notifications.desk import Desk, not_found
 from rtcore.features.notifications.draft import Draft, SendFields, UpdateFields, check_size, check_texts
+from rtcore.features.notifications.family import Member, hold_family
 from rtcore.features.notifications.inbox import Inbox
 from rtcore.features.notifications.notification import Level, Notification, Progress, ProgressStatus
 from rtcore.features.notifications.notification_json import document_of, of_document
@@ -131,12 +134,27 @@ def _check_end(current: Notification, changed: Notification) -> None:
     raise RequestError(ErrorCode.CONFLICT, problem, field=field)
 
 
+def _all_revised(family: Sequence[Member], revision: Revision, now: float) -> list[Notification]:
+    """What was escalated says what the first says, but for the level, which has risen meanwhile."""
+    first, *copies = [member.current for member in family]
+    changed = revision.of(first, now)
+    return [
+        changed,
+        *(
+            evolve(revision.of(copy, now), title=changed.title, body=changed.body, progress=changed.progress)
+            for copy in copies
+        ),
+    ]
+
+
 class Sending:
     """See the module."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._requests = ItemLocks()
+        self._ending: set[str] = set()
+        """Those whose end is being written."""
 
     @property
     def busy(self) -> int:
@@ -224,21 +242,33 @@ class Sending:
 
     async def update(self, id: str, revision: Revision) -> Notification:
         """
-        Change a notification; a checkpoint, and written when it returns.
+        Change a notification, for everybody who has it; a checkpoint, and written when it returns.
 
         Raises:
             RequestError: As of `find` and `send`; `limit.too_large` where new text makes it larger than it may be;
                 `request.conflict` where its progress is over, and this is not the same end.
         """
         self._desk.check_running()
-        async with self._desk.inboxes.hold(await self._desk.place_of(id)) as (inbox,):
-            changed = self._revised(self._in(inbox, id), revision)
-            await self._desk.store.write(keeping(changed))
-            inbox.put(changed, size_of(changed))
-            if id in self._desk.progressing:
-                self._desk.progressing[id] = changed
-            self._desk.tell_updated(changed)
-            return changed
+        async with hold_family(self._desk, await self._desk.place_of(id), id) as family:
+            now = self._desk.now
+            first = self._revised(family[0].current, revision)
+            with self._ending_of(family[0].id if is_over(first) else None):
+                revised = _all_revised(family, revision, now)
+                await self._desk.store.write([change for each in revised for change in keeping(each)])
+            # Once more, and without asking whether it may be: progress may have been told while it was written.
+            for member, changed in zip(family, _all_revised(family, revision, now), strict=True):
+                self._desk.show_changed(member.inbox, changed)
+            return next(member.current for member in family if member.id == id)
+
+    @contextmanager
+    def _ending_of(self, id: str | None) -> Iterator[None]:
+        """While the end of progress is written, nothing that comes before it is told any more."""
+        if id is not None:
+            self._ending.add(id)
+        try:
+            yield
+        finally:
+            self._ending.discard(id or "")
 
     def _revised(self, current: Notification, revision: Revision) -> Notification:
         changed = revision.of(current, self._desk.now)
@@ -255,7 +285,8 @@ class Sending:
         if current.id not in desk.progressing:  # withdrawn, replaced or expired meanwhile
             return current
         current = desk.progressing[current.id]
-        if is_over(current):  # somebody else has told its end: that stands, and is no fault of the block
+        # Somebody else tells its end, or has told it: that stands, and is no fault of the block.
+        if is_over(current) or current.id in self._ending:
             return current
         changed = self._revised(current, revision)
         desk.progressing[current.id] = changed
@@ -266,11 +297,16 @@ class Sending:
         return changed
 
     async def withdraw(self, id: str) -> None:
-        """Take a notification back: nobody sees it any more. A checkpoint; errors as of `find` and `send`."""
+        """
+        Take a notification back: nobody sees it any more, those included whom it was escalated to.
+
+        A checkpoint; errors as of `find` and `send`.
+        """
         self._desk.check_running()
-        async with self._desk.inboxes.hold(await self._desk.place_of(id)) as (inbox,):
-            await self._desk.store.write(forgetting(self._in(inbox, id)))
-            self._forget(inbox, [id], "withdrawn")
+        async with hold_family(self._desk, await self._desk.place_of(id), id) as family:
+            await self._desk.store.write([change for member in family for change in forgetting(member.current)])
+            for member in family:
+                self._forget(member.inbox, [member.id], "withdrawn")
 
     async def receipts(self, id: str) -> list[Receipt]:
         """Who has read a notification, in the order of reading; a checkpoint. Errors as of `find`."""

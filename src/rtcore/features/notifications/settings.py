@@ -37,7 +37,8 @@ class NotificationSettings:
     """How long a notification is kept that does not expire earlier: the most that `expires_after` may say, and more
     than any step of an escalation."""
     page_notifications: int = field(default=50, validator=whole(1))
-    """Most notifications of a page: in the state behind a channel, and of `notification.list`."""
+    """Most notifications of a page: in the state behind a channel, and of `notification.list`. Fewer where they would
+    be longer than `replay_bytes`, or half of that for each of the two channels."""
     title_length: int = field(default=200, validator=whole(1))
     """Longest title, in characters; a line of a screen holds fewer."""
     body_length: int = field(default=4000, validator=whole(1))
@@ -47,6 +48,7 @@ class NotificationSettings:
     escalation_steps: int = field(default=10, validator=whole(0))
     """Most users in line for a notification that nobody reads. 0: none."""
     cache_bytes: int = field(default=67_108_864, validator=whole(1))
-    """Bytes of inboxes in memory, as JSON text; those that were not asked for longest are read again when they are."""
+    """Bytes of inboxes in memory, what was read of them included, as JSON text; those that were not asked for longest
+    are read again when they are."""
     store_seconds: float = field(default=5.0, validator=number(over=True))
     """How long code that was cancelled may be held up until the end of its progress is written."""

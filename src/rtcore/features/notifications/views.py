@@ -7,9 +7,8 @@ notification that it ever gets, in whatever order, whether it was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import islice
 
 from attrs import frozen
 
@@ -20,6 +19,7 @@ from rtcore.features.notifications.inbox import Inbox, unread_in
 from rtcore.features.notifications.notification import Notification, Place
 from rtcore.features.notifications.notification_json import to_wire
 from rtcore.features.notifications.read_marks import ReadMarks
+from rtcore.protocol.json_codec import json_dumps, json_fragment
 from rtcore.values.events import Json, format_timestamp, parse_timestamp
 from rtcore.values.shown import show
 
@@ -41,36 +41,57 @@ class PageQuery:
     """Only those that were sent since, in Unix seconds."""
 
 
-def state(desk: Desk, inbox: Inbox, marks: ReadMarks, last_visit: float | None) -> dict[str, Json]:
-    """The state behind a channel, for one reader."""
+def state(desk: Desk, inbox: Inbox, marks: ReadMarks, last_visit: float | None) -> bytes:
+    """The state behind a channel, for one reader, as JSON text; notifications are at most half of `replay_bytes`."""
     unread = unread_in(inbox, marks, desk.now)
-    shown = unread[: desk.settings.page_notifications]
+    # A reader has two channels and subscribes to both at once: both states are one reply.
+    room = desk.hub.limits.replay_bytes // 2
+    shown, more = _fitting(map(to_wire, unread), desk.settings.page_notifications, room)
     read: dict[str, Json] = {"up_to": marks.position or None, "ids": list(marks.out_of_turn())}
-    return {
-        "unread": len(unread),
-        "notifications": [to_wire(each) for each in shown],
-        "more": len(shown) < len(unread),
-        "read": read,
-        "last_visit": None if last_visit is None else format_timestamp(last_visit),
-        "since_last_visit": sum(
-            last_visit is None or each.created_at > last_visit for each in _visible(inbox, marks, desk.now)
-        ),
-    }
+    return json_dumps(
+        {
+            "unread": len(unread),
+            "notifications": shown,
+            "more": more,
+            "read": read,
+            "last_visit": None if last_visit is None else format_timestamp(last_visit),
+            "since_last_visit": sum(
+                last_visit is None or each.created_at > last_visit for each in _visible(inbox, marks, desk.now)
+            ),
+        }
+    )
 
 
-def page(desk: Desk, inboxes: tuple[Inbox, ...], marks: ReadMarks, query: PageQuery) -> dict[str, Json]:
-    """A page of notifications of several inboxes, the newest first, each with whether it was read."""
+def page(desk: Desk, inboxes: tuple[Inbox, ...], marks: ReadMarks, query: PageQuery) -> dict[str, object]:
+    """
+    A page of notifications of several inboxes, the newest first, each with whether it was read; `json_dumps` takes it.
+
+    It is shorter than asked for where `replay_bytes` are full.
+    """
     found = (
         each
         for each in merge(*(_visible(inbox, marks, desk.now, query.after) for inbox in inboxes), key=_age)
         if (query.since is None or each.created_at > query.since) and not (query.unread_only and marks.is_read(each.id))
     )
-    shown = list(islice(found, query.limit))
+    told = (_with_reading(each, marks) for each in found)
+    shown, more = _fitting(told, query.limit, desk.hub.limits.replay_bytes)
     return {
-        "notifications": [_with_reading(each, marks) for each in shown],
-        "more": next(found, None) is not None,
+        "notifications": shown,
+        "more": more,
         "unread": sum(len(unread_in(inbox, marks, desk.now)) for inbox in inboxes),
     }
+
+
+def _fitting(told: Iterable[dict[str, Json]], most: int, room: int) -> tuple[list[object], bool]:
+    """As many as may be shown, as JSON, and whether there are others; one at least, so that pages get on."""
+    shown: list[object] = []
+    for each in told:
+        text = json_dumps(each)
+        room -= len(text)
+        if len(shown) >= most or (room < 0 and shown):
+            return shown, True
+        shown.append(json_fragment(text))
+    return shown, False
 
 
 def _visible(inbox: Inbox, marks: ReadMarks, now: float, before: str | None = None) -> Iterator[Notification]:
