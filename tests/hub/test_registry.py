@@ -117,55 +117,6 @@ async def test_commands_of_a_feature_need_an_identity_too(talk: Any, tokens: Any
     assert error["code"] == "access.authentication_required"
 
 
-async def test_state_behind_a_channel_comes_with_the_position_it_is_of(talk: Any) -> None:
-    client = talk()
-    state = {"on": 0}
-
-    def snapshot(identity: Identity, channel: str) -> Any:
-        return {"of": channel, "for": identity.user, **state}
-
-    client.hub.registry.join(Lamp(), snapshots={"lamps": snapshot, "kept": lambda identity, channel: b'{"ready":1}'})
-    client.hub.publish("lamps:a", "on", {})
-    state["on"] = 1
-    (reply,) = await client.say("subscribe", {"channels": ["lamps:a", "kept", "other"]})
-    channels = reply["data"]["channels"]
-    assert channels["lamps:a"]["snapshot"] == {"of": "lamps:a", "for": "u1", "on": 1}
-    assert channels["lamps:a"]["position"].endswith("-1")
-    assert channels["kept"]["snapshot"] == {"ready": 1}
-    assert "snapshot" not in channels["other"]
-
-
-async def test_state_is_not_told_where_the_changes_that_led_to_it_follow(talk: Any) -> None:
-    """A page that applies both would count them twice: text would be doubled, an end seen again."""
-    client = talk()
-    client.hub.registry.join(Lamp(), snapshots={"lamps": lambda identity, channel: "state"})
-    for number in range(3):
-        client.hub.publish("lamps:a", "on", number)
-    reply, *events = await client.say("subscribe", {"channels": ["lamps:a"], "since": {"last": 2}})
-    assert "snapshot" not in reply["data"]["channels"]["lamps:a"]
-    assert [event["data"] for event in events] == [1, 2]
-    position = events[-1]["position"]
-    (reply,) = await client.say("subscribe", {"channels": ["lamps:a"], "since": {"position": position}})
-    assert reply["data"]["channels"]["lamps:a"]["snapshot"] == "state", "nothing follows: it is as good as new"
-
-
-async def test_state_stands_for_a_past_that_is_not_whole(talk: Any) -> None:
-    """What is left of the changes is of no use without those that are gone; but where there is no state it is all."""
-    client = talk()
-    client.hub.registry.join(Lamp(), snapshots={"lamps": lambda identity, channel: "state"})
-    for channel in ("lamps:a", "plain"):
-        client.hub.publish(channel, "on", 1)
-    since = {"positions": {"lamps:a": "0000000000-7", "plain": "0000000000-7"}}
-    reply, event = await client.say("subscribe", {"channels": ["lamps:a", "plain"], "since": since})
-    told = reply["data"]["channels"]
-    assert told["lamps:a"]["snapshot"] == "state"
-    assert (told["lamps:a"]["recovered"], told["lamps:a"]["replayed"]) == (False, 0)
-    assert (told["plain"]["recovered"], told["plain"]["replayed"], event["channel"]) == (False, 1, "plain")
-    client.hub.publish("lamps:a", "on", 2)
-    (event,) = client.received()
-    assert event["data"] == 2
-
-
 async def test_farewell_is_said_once(talk: Any) -> None:
     client = talk()
     said: list[str] = []

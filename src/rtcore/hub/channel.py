@@ -16,7 +16,7 @@ from rtcore.hub.results import Batch, PublishOutcome, Subscribed
 from rtcore.hub.statistics import ChannelStatistics
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.view import View
-from rtcore.values.channels import Namespace
+from rtcore.values.channels import Namespace, Overflow
 from rtcore.values.events import Event
 from rtcore.values.limits import Limits
 from rtcore.values.positions import FromPosition, LastEvents, Position, Since
@@ -96,19 +96,19 @@ class Channel:
         return PublishOutcome(event.channel, event.epoch, event.offset, matched, queued, dropped)
 
     def attach(
-        self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None, *, partly: bool = True
+        self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None, *, stateful: bool = False
     ) -> Subscribed:
         """
         Give a subscriber a cursor; what it asked of the past and what is live are one sequence.
 
         Args:
-            partly: Whether what is held of the past is of use where some of what was asked for is gone.
+            stateful: Whether the state behind the channel is told in place of what is left after a position.
         """
         view = self._view(where, subscriber.encoding, batch)
         cursor = Cursor(subscriber, view, next=view.head, overflow=self.namespace.overflow, batch=batch)
         recovered = None
         if since is not None:
-            recovered = self._set_back(cursor, since, partly)
+            recovered = self._set_back(cursor, since, stateful)
         elif self.namespace.recall_events:
             self._set_back(cursor, LastEvents(self.namespace.recall_events))
         view.join(cursor)
@@ -117,7 +117,7 @@ class Channel:
         replayed = view.head - cursor.next + sum(1 for _ in cursor.waiting())
         return Subscribed(channel=self.name, position=cursor.position, recovered=recovered, replayed=replayed)
 
-    def _set_back(self, cursor: Cursor, since: Since, partly: bool = True) -> bool:
+    def _set_back(self, cursor: Cursor, since: Since, stateful: bool = False) -> bool:
         view = cursor.view
         start = self.log.locate(since, self._clock())
         index = view.index_from(start.offset)
@@ -127,8 +127,8 @@ class Channel:
         if view.head - index > self._limits.replay_events:
             index = view.head - self._limits.replay_events
             recovered = recovered and start.last is not None
-        if not recovered and not partly:
-            return False
+        if stateful and not recovered and isinstance(since, FromPosition):
+            return False  # who goes on from there would apply what is left to a state that lacks the rest
         if start.settled is not None and isinstance(since, FromPosition) and start.settled.furthest > start.offset - 1:
             self._owe_unsettled(cursor, index, since)
         else:
@@ -174,6 +174,28 @@ class Channel:
         subscriber.hold(moved)
         subscriber.added(moved)
         return moved
+
+    def succeed(self, cursor: Cursor, former: Cursor, *, told: bool) -> None:
+        """
+        Take over what a former cursor leaves to one that begins elsewhere: of a loss not told of yet, what is not
+        given after all.
+
+        Args:
+            told: Whether what comes makes good for all of it: the state, or whatever followed a position, or the word
+                that it is not there any more.
+        """
+        loss = former.loss
+        if loss is not None:
+            settled, where = cursor.position.offset, former.view.where
+            again = [
+                event
+                for event in self.log.events(settled + 1, self.log.newest + 1)
+                if where.matches(event.type, event.channel, event.data)
+            ]
+            # Where newer events stand for older ones, the log does not know which of them were dropped.
+            exact = cursor.overflow is not Overflow.CONFLATE
+            former.loss = None if told else loss.until(settled, again if exact else None)
+        cursor.inherit(former)
 
     def _view(self, where: Filter, encoding: Encoding | None, batch: Batch | None) -> View:
         key = (where, encoding, batch)

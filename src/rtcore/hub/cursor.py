@@ -9,7 +9,7 @@ lane; then the cursor knows per lane what it owes, and its position says so.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field
@@ -75,6 +75,30 @@ class Loss:
     def count(self) -> int:
         """Events dropped."""
         return sum(count for _, _, count in self.ranges.values())
+
+    def until(self, offset: int, again: Iterable[Event] | None) -> Loss | None:
+        """
+        What of it lies up to an offset; all of it where that cannot be told exactly, and None where nothing is left.
+
+        Args:
+            offset: The last one that counts.
+            again: What of it lies beyond, among other events that may not be part of it; None: that is not known.
+        """
+        if all(first > offset for first, _, _ in self.ranges.values()):
+            return None
+        if again is None:
+            return self
+        ranges, types = dict(self.ranges), dict(self.types)
+        for event in again:
+            first, last, count = ranges.get(event.lane, (0, -1, 0))
+            if first <= event.offset <= last:
+                name = event.type if event.type in types else "other"
+                ranges[event.lane], types[name] = (first, last, count - 1), types.get(name, 0) - 1
+        beyond = sum(count for first, _, count in ranges.values() if first > offset)
+        kept = {lane: (first, min(last, offset), n) for lane, (first, last, n) in ranges.items() if first <= offset}
+        if beyond or min(types.values()) < 0 or any(count < 1 for _, _, count in kept.values()):
+            return self
+        return Loss(kept, {name: count for name, count in types.items() if count}, self.conflated)
 
     def exact_ranges(self) -> list[tuple[Range, int]]:
         """Each lane's range with its count, highest lane first."""

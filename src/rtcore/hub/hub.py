@@ -35,7 +35,7 @@ from rtcore.protocol.envelope import encode_event_body
 from rtcore.values.channels import Namespace, Overflow, check_channel_name, namespace_of
 from rtcore.values.events import Event, Json, Lane, default_lane
 from rtcore.values.limits import Limits
-from rtcore.values.positions import Position, Since
+from rtcore.values.positions import FromPosition, Position, Since
 
 __all__ = ["Hub"]
 
@@ -206,11 +206,11 @@ class Hub:
         where: Filter = MATCH_ALL,
         since: Since | None = None,
         batch: Batch | None = None,
-        partly: bool = True,
+        stateful: bool = False,
     ) -> Subscribed:
         """
         Subscribe to a channel; when already subscribed, with the new filter and window, from `since` or where it
-        stands. `partly`: whether it is to have what is held of the past where some of what it asked for is gone.
+        stands. `stateful`: whether it is told the state behind the channel; see `subscription_commands`.
 
         Raises:
             RequestError: If the name is not acceptable, or the hub has too many channels.
@@ -230,9 +230,9 @@ class Hub:
         else:
             if held is not None:
                 there.detach(held)
-            outcome = there.attach(subscriber, where, since, batch, partly=partly)
+            outcome = there.attach(subscriber, where, since, batch, stateful=stateful)
             if held is not None:
-                subscriber.cursors[channel].inherit(held)
+                there.succeed(subscriber.cursors[channel], held, told=stateful or isinstance(since, FromPosition))
             self.counters.subscribed += 1
             self.counters.replayed += outcome.replayed
         if held is not None:

@@ -7,14 +7,15 @@ from typing import cast
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.command_context import CommandContext, Reply, told_position
+from rtcore.hub.cursor import Cursor
 from rtcore.hub.filters import Filter, compile_filter
 from rtcore.hub.results import Batch, Subscribed
-from rtcore.protocol.json_codec import json_fragment
+from rtcore.protocol.json_codec import json_answer, json_fragment
 from rtcore.values.channels import namespace_of
 from rtcore.values.commands import Ack, BatchRequest, SetFilters, SinceRequest, Subscribe, Unsubscribe
 from rtcore.values.events import Json
 from rtcore.values.limits import Limits
-from rtcore.values.positions import FromPosition, Position
+from rtcore.values.positions import FromPosition, Position, Since
 from rtcore.values.shown import show
 
 __all__ = ["acknowledge", "preparations", "set_filters", "subscribe", "subscribe_now", "unsubscribe"]
@@ -68,8 +69,7 @@ def subscribe_now(context: CommandContext, command: Subscribe) -> Reply:
     _check_since(channels, command.since)
     where = compile_filter(cast("Mapping[str, Json] | None", command.where), context.limits)
     batch = _window(command.batch, context.limits)
-    outcomes = _attach_all(context, channels, where, command.since, batch)
-    return Reply("subscribed", {"channels": {o.channel: _outcome_data(context, o) for o in outcomes}})
+    return Reply("subscribed", {"channels": _attach_all(context, channels, where, command.since, batch)})
 
 
 def _check_room(context: CommandContext, channels: Iterable[str]) -> None:
@@ -120,41 +120,69 @@ def _out_of_range(field: str, expected: str, got: float) -> RequestError:
 
 def _attach_all(
     context: CommandContext, channels: Iterable[str], where: Filter, since: SinceRequest | None, batch: Batch | None
-) -> list[Subscribed]:
-    hub, subscriber = context.hub, context.subscriber
-    new = [channel for channel in channels if channel not in subscriber.cursors]
-    outcomes: dict[str, Subscribed] = {}
+) -> dict[str, dict[str, object]]:
+    """Subscribe to all of them, or to none; how each begins."""
+    subscriber, registry = context.subscriber, context.hub.registry
+    places = {channel: None if since is None else since.of(channel) for channel in channels}
+    held = subscriber.cursors.keys() & places.keys()
+    states: dict[str, dict[str, object]] = {}
+
+    def attach(channel: str) -> Subscribed:
+        stateful = namespace_of(channel) in registry.snapshots
+        place = places[channel]
+        return context.hub.attach_cursor(subscriber, channel, where=where, since=place, batch=batch, stateful=stateful)
+
     try:
-        # New ones first: only these can fail, for want of room in the hub, and then they are taken back.
-        for channel in [*new, *(channel for channel in channels if channel not in new)]:
-            place = None if since is None else since.of(channel)
-            # Where a state can be told, it says more than what is left of the events that led to it.
-            stateless = namespace_of(channel) not in hub.registry.snapshots
-            outcomes[channel] = hub.attach_cursor(
-                subscriber, channel, where=where, since=place, batch=batch, partly=stateless
-            )
-    except RequestError:
-        for channel in new:
-            hub.detach_cursor(subscriber, channel)
+        # New ones first: only these can fail, and then they are taken back. So can a state; once what is held already
+        # is replaced, nothing may.
+        outcomes = {channel: attach(channel) for channel in places if channel not in held}
+        for channel, place in places.items():
+            if channel in held or _is_told_state(_cursor(context, channel), place, new=True):
+                states[channel] = _state(context, channel)
+    except Exception:
+        for channel in places.keys() - held:
+            context.hub.detach_cursor(subscriber, channel)
         raise
-    return [outcomes[channel] for channel in channels]
+    outcomes |= {channel: attach(channel) for channel in places if channel in held}
+    begun: dict[str, dict[str, object]] = {}
+    for channel, place in places.items():
+        cursor = _cursor(context, channel)
+        told = _is_told_state(cursor, place, new=channel not in held)
+        begun[channel] = _outcome_data(cursor, outcomes[channel]) | (states[channel] if told else {})
+    return begun
 
 
-def _outcome_data(context: CommandContext, outcome: Subscribed) -> dict[str, object]:
-    position, cursor = outcome.position, context.subscriber.cursors[outcome.channel]
-    if outcome.recovered is None:
-        position = told_position(cursor)
-    data: dict[str, object] = {
-        "position": str(position),
-        "recovered": outcome.recovered,
-        "replayed": outcome.replayed,
-    }
-    snapshot = context.hub.registry.snapshots.get(namespace_of(outcome.channel))
-    # Who asked for the changes and is given some has had the state before: told both, it would count them twice.
-    if snapshot is not None and (outcome.recovered is None or cursor.caught_up):
-        state = snapshot(context.identity, outcome.channel)
-        data["snapshot"] = json_fragment(state) if isinstance(state, bytes) else state
-    return data
+def _cursor(context: CommandContext, channel: str) -> Cursor:
+    cursor = context.subscriber.cursors.get(channel)
+    if cursor is None:  # what it was to be given at once was more than there is room for, and the rule to disconnect
+        raise RequestError(ErrorCode.UNAVAILABLE, "the connection ended while it subscribed")
+    return cursor
+
+
+def _is_told_state(cursor: Cursor, since: Since | None, *, new: bool) -> bool:
+    """
+    Whether the state goes with the reply. Who goes on where it stood has had a state: given the changes since then and
+    a state that has them in it already, it would count them twice.
+    """
+    goes_on = isinstance(since, FromPosition) or (since is None and not new)
+    return not goes_on or (cursor.caught_up and cursor.loss is None)
+
+
+def _state(context: CommandContext, channel: str) -> dict[str, object]:
+    """The state behind a channel, as it is told; nothing where there is none."""
+    snapshot = context.hub.registry.snapshots.get(namespace_of(channel))
+    position = context.hub.position(channel)
+    if snapshot is None or position is None:
+        return {}
+    state = snapshot(context.identity, channel)
+    # Written here, where a state that JSON cannot carry still leaves nothing behind.
+    text = state if isinstance(state, bytes) else json_answer(state)
+    return {"snapshot": json_fragment(text), "snapshot_offset": position.offset}
+
+
+def _outcome_data(cursor: Cursor, outcome: Subscribed) -> dict[str, object]:
+    position = told_position(cursor) if outcome.recovered is None else outcome.position
+    return {"position": str(position), "recovered": outcome.recovered, "replayed": outcome.replayed}
 
 
 def unsubscribe(context: CommandContext, command: Unsubscribe) -> Reply:
