@@ -19,6 +19,12 @@ import rtcore
 SECONDS = 30  # a process that takes longer hangs; nothing here waits for it to pass
 
 
+@pytest.fixture(name="environment")
+def given_environment() -> dict[str, str]:
+    """What a command runs in."""
+    return environment()
+
+
 def environment() -> dict[str, str]:
     """Ours without rtcore's own variables, which would be settings; the package is found wherever it is."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RTCORE_")}

@@ -45,10 +45,12 @@ class Peer:
     async def event(self, offset: int, *, epoch: str = "e", channel: str = "tasks", kind: str = "task.status") -> None:
         await self.send(kind, {"n": offset}, channel=channel, offset=offset, position=f"{epoch}-{offset}")
 
-    async def subscribed(self, position: str, recovered: bool | None = None, replayed: int = 0) -> dict[str, Any]:
+    async def subscribed(
+        self, position: str, recovered: bool | None = None, replayed: int = 0, **state: Any
+    ) -> dict[str, Any]:
         """Answer a `subscribe`, the same for each of its channels; returns its data."""
         request = await self.expect("subscribe")
-        entry = {"position": position, "recovered": recovered, "replayed": replayed}
+        entry = {"position": position, "recovered": recovered, "replayed": replayed, **state}
         await self.send("subscribed", {"channels": dict.fromkeys(request["data"]["channels"], entry)}, id=request["id"])
         data: dict[str, Any] = request["data"]
         return data

@@ -91,6 +91,32 @@ async def test_beginning_that_history_no_longer_holds_is_told(server: Any, autoj
             assert not notice.restarted
 
 
+async def test_state_of_a_channel_is_told_at_the_start_and_after_a_reconnect(server: Any, autojump_clock: Any) -> None:
+    """Where it stands for events that are not given, a program that does not see it has lost them."""
+    async with connecting(server) as client, trio.open_nursery() as nursery:
+        peer = await server.accept()
+        nursery.start_soon(partial(peer.subscribed, "e-4", snapshot={"users": ["ann"]}, snapshot_offset=4))
+        async with client.subscribe("tasks") as events:
+            start = events.started["tasks"]
+            assert (start.snapshot, start.snapshot_offset) == ({"users": ["ann"]}, 4)
+            await peer.cut()
+            peer = await server.accept()
+            await peer.subscribed("e-90", recovered=False, snapshot=None, snapshot_offset=90)
+            notice = await events.receive()
+            assert isinstance(notice, RecoveryNotice)
+            assert (notice.recovered, notice.snapshot, notice.snapshot_offset) == (False, None, 90)
+            assert isinstance(notice.data, dict)
+            assert (notice.data["snapshot"], notice.data["snapshot_offset"]) == (None, 90)
+            await peer.cut()
+            peer = await server.accept()
+            await peer.subscribed("e-90", recovered=True)
+            notice = await events.receive()
+            assert isinstance(notice, RecoveryNotice)
+            assert notice.snapshot_offset is None, "no state was told, which is not a state of null"
+            assert isinstance(notice.data, dict)
+            assert "snapshot" not in notice.data
+
+
 async def test_position_moves_on_with_heartbeats_when_the_filter_lets_nothing_pass(
     server: Any, autojump_clock: Any
 ) -> None:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 from rtcore.client import DroppedNotice, DroppedRange, ReceivedEvent, RecoveryNotice
@@ -115,6 +116,8 @@ def test_recovery_is_one_line_where_nothing_was_lost_and_one_a_channel_otherwise
     assert "the server restarted (new epoch): events before 12:00:00" in lines[0]
     assert "2 that it still holds follow" in lines[0]
     assert lines[1].startswith("tools: some events between e-1 and f-1 are no longer held")
+    stood_for = evolve(recovery(False, restarted=True), snapshot={}, snapshot_offset=3)
+    assert recovery_lines([stood_for], at_noon)[0].endswith("cannot be recovered; what it still holds follows")
 
 
 def test_drop_is_said_with_kinds_and_offsets() -> None:

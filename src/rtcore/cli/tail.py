@@ -12,6 +12,7 @@ from rtcore.cli.moments import filter_of, since
 from rtcore.cli.running import run_command
 from rtcore.cli.server_options import add_server_arguments, token_of, url_of
 from rtcore.client import Client, ClientState, DroppedNotice, ReceivedEvent, RecoveryNotice, Subscription, connect
+from rtcore.client.messages import decode_event, field_of
 from rtcore.errors import SettingsError
 from rtcore.tui.displays import Display, JsonLines, PlainLines, dropped_line, open_board, recovery_lines
 from rtcore.tui.escaping import escape
@@ -103,34 +104,59 @@ class _Tail:
                 subscription(client, *self.channels) as events,
             ):
                 self.display.say(f"following {', '.join(self.channels)} at {escape(url)}")
-                await self._follow(events)
+                await self._follow(client, events)
         return 0
 
-    async def _follow(self, events: Subscription) -> None:
+    async def _follow(self, client: Client, events: Subscription) -> None:
         async for event in events:
-            if isinstance(event, RecoveryNotice):
-                self._recovered(event)
-            elif isinstance(event, DroppedNotice):
-                self.display.say(dropped_line(event))
             if not event.notice or self.options.json:
                 self._show(event)
-            if self.options.count is not None and self._shown >= self.options.count:
+            if isinstance(event, RecoveryNotice):
+                for notice in self._recovered(event):
+                    await self._show_held(client, notice)
+            elif isinstance(event, DroppedNotice):
+                self.display.say(dropped_line(event))
+            if self._done:
                 return
 
-    def _show(self, event: ReceivedEvent) -> None:
-        self.display.show(event)
-        self._shown += not event.notice
+    @property
+    def _done(self) -> bool:
+        return self.options.count is not None and self._shown >= self.options.count
 
-    def _recovered(self, notice: RecoveryNotice) -> None:
-        """The notices of one reconnect come one a channel, before any event."""
+    def _show(self, event: ReceivedEvent) -> None:
+        if not self._done:
+            self.display.show(event)
+            self._shown += not event.notice
+
+    def _recovered(self, notice: RecoveryNotice) -> list[RecoveryNotice]:
+        """The notices of one reconnect come one a channel, before any event; all of them with the last."""
         if not notice.before:
             self.display.say(f"{notice.channel}: {escape(str(notice))}")
-            return
+            return [notice]
         self._recoveries.append(notice)
-        if len(self._recoveries) == len(self.channels):
-            for line in recovery_lines(self._recoveries, stamp):
-                self.display.say(line)
-            self._recoveries.clear()
+        if len(self._recoveries) < len(self.channels):
+            return []
+        notices, self._recoveries = self._recoveries, []
+        for line in recovery_lines(notices, stamp):
+            self.display.say(line)
+        return notices
+
+    async def _show_held(self, client: Client, notice: RecoveryNotice) -> None:
+        """
+        Where a state stands for events, none of them follow, since they would be counted twice; but who only looks on
+        wants to see those that are left.
+        """
+        since = notice.before or (str(self.since.position) if isinstance(self.since, FromPosition) else "")
+        if notice.recovered or notice.snapshot_offset is None or not since:
+            return
+        more = True
+        while more and not self._done:
+            asked: dict[str, Json] = {"channel": notice.channel, "since": since, "where": self.where or None}
+            page = await client.request("history", asked)
+            for event in map(decode_event, field_of(page, "events", list)):
+                if event.offset <= notice.snapshot_offset:  # what is newer comes by itself
+                    self._show(event)
+            since, more = field_of(page, "position", str), field_of(page, "more", bool)
 
     def _changed(self, state: ClientState, why: str) -> None:
         if state is ClientState.CONNECTED:

@@ -100,6 +100,10 @@ class RecoveryNotice(ReceivedEvent):
     """Last position before the connection was lost; empty for the first connection."""
     restarted: bool
     """Whether the channel began anew (another epoch): what came after `before` cannot be recovered."""
+    snapshot: Json = None
+    """The state behind the channel, of a feature that keeps one: begin again with it. None also where none was told."""
+    snapshot_offset: int | None = None
+    """The last event that is in `snapshot`: those above it are the changes to it. None: no state was told."""
 
     @property
     def notice(self) -> bool:
@@ -143,7 +147,15 @@ def dropped_notice(
 
 
 def recovery_notice(
-    channel: str, *, recovered: bool, replayed: int, before: str, position: str, now: float
+    channel: str,
+    *,
+    recovered: bool,
+    replayed: int,
+    before: str,
+    position: str,
+    now: float,
+    snapshot: Json = None,
+    snapshot_offset: int | None = None,
 ) -> RecoveryNotice:
     """A notice of how a channel goes on."""
     restarted = bool(before) and not recovered and epoch_of(before) != epoch_of(position)
@@ -155,6 +167,8 @@ def recovery_notice(
         "position": position,
         "restarted": restarted,
     }
+    if snapshot_offset is not None:
+        data |= {"snapshot": snapshot, "snapshot_offset": snapshot_offset}
     return RecoveryNotice(
         channel=channel,
         type=RECOVERED,
@@ -165,4 +179,6 @@ def recovery_notice(
         replayed=replayed,
         before=before,
         restarted=restarted,
+        snapshot=snapshot,
+        snapshot_offset=snapshot_offset,
     )

@@ -35,6 +35,10 @@ class ChannelStart:
     """Whether everything that was asked for is still held; None where nothing was asked for."""
     replayed: int
     """Events of the past that follow before the first live one."""
+    snapshot: Json = None
+    """The state behind the channel, of a feature that keeps one; None also where none was told."""
+    snapshot_offset: int | None = None
+    """The last event that is in `snapshot`: those above it are the changes to it. None: no state was told."""
 
 
 @define(eq=False)
@@ -99,6 +103,8 @@ class Feed:
             before=before,
             position=start.position,
             now=self.wall_clock(),
+            snapshot=start.snapshot,
+            snapshot_offset=start.snapshot_offset,
         )
         self.mailbox.put(Arrival(start.channel, notice, start.position))
 
@@ -159,4 +165,6 @@ def _start(channel: str, entry: object) -> ChannelStart:
         position=field_of(entry, "position", str),
         recovered=entry.get("recovered"),
         replayed=field_of(entry, "replayed", int),
+        snapshot=entry.get("snapshot"),
+        snapshot_offset=field_of(entry, "snapshot_offset", int) if "snapshot_offset" in entry else None,
     )

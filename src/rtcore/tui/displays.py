@@ -101,6 +101,8 @@ def recovery_lines(notices: list[RecoveryNotice], local_time: Callable[[float], 
     lines = []
     for notice in notices:
         kept = f"; {notice.replayed} that it still holds follow" if notice.replayed else ""
+        if not notice.recovered and notice.snapshot_offset is not None:  # asked for beside the state
+            kept = "; what it still holds follows"
         when = local_time(notice.timestamp)
         if notice.recovered:
             lines.append(f"{notice.channel}: nothing lost{kept}")
