@@ -231,8 +231,8 @@ class _Groups:
 def _queue(view: View, entry: Entry) -> tuple[int, int]:
     """Let an event wait for those that are behind: how many had room for it, and how many had not."""
     behind = list(view.behind)
-    dropped = sum(cursor.subscriber.queue(cursor, entry) for cursor in behind)
-    return len(behind) - dropped, dropped
+    with_room = sum(cursor.subscriber.queue(cursor, entry) for cursor in behind)
+    return with_room, len(behind) - with_room
 
 
 def _retention(namespace: Namespace, limits: Limits) -> Retention:

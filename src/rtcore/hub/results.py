@@ -15,7 +15,8 @@ __all__ = ["Batch", "HistoryPage", "PublishOutcome", "Range", "Subscribed"]
 class PublishOutcome:
     """
     What became of an event at the moment of its publication: `matched == sent + queued + dropped`, where `dropped`
-    counts subscribers that had to lose something to make room, be it this event or an older one.
+    counts subscribers that had to lose something to make room, be it this event or older ones: each once, however many
+    events it lost.
     """
 
     channel: str

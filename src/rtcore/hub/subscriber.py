@@ -166,11 +166,11 @@ class Subscriber(ABC):
     def overflowed(self) -> None:
         """A channel's rule is to disconnect it when it has no room left, and that is so: afterwards nothing waits."""
 
-    def queue(self, cursor: Cursor, entry: Entry) -> int:
-        """Let a new event wait for a cursor that is behind; returns how many events had to be dropped for it."""
+    def queue(self, cursor: Cursor, entry: Entry) -> bool:
+        """Let a new event wait for a cursor that is behind; returns whether there was room, so that nothing is lost."""
         if cursor.overflow is Overflow.DISCONNECT and self.backlog.full:
             self.overflowed()
-            return 1
+            return False
         self.backlog.append(cursor, entry)
         cursor.next = cursor.view.head
         return self._shrink()
@@ -204,14 +204,15 @@ class Subscriber(ABC):
             self.defer(cursor)
             self._shrink()
 
-    def _shrink(self) -> int:
+    def _shrink(self) -> bool:
+        """Drop until the bounds hold; returns whether they held."""
         dropped = self.backlog.shrink()
         self.dropped += dropped
         self.counters.dropped += dropped
         if self.backlog.over:  # what would go next may not: its channel would rather lose the subscriber
             self.overflowed()
-            return dropped + 1
-        return dropped
+            return False
+        return not dropped
 
     def take(self, maximum_bytes: int) -> bytes:
         """

@@ -88,11 +88,11 @@ class Subscription(Subscriber):
         """End the iteration; what waits is left to who resumes from `positions`."""
         self.close()
 
-    def queue(self, cursor: Cursor, entry: Entry) -> int:
+    def queue(self, cursor: Cursor, entry: Entry) -> bool:
         """As for any subscriber; after the end nothing waits, since it would follow a gap."""
         if self._closed:
             cursor.next = cursor.view.head
-            return 1
+            return False
         return super().queue(cursor, entry)
 
     def close(self) -> None:
