@@ -122,6 +122,23 @@ async def test_a_deadline_in_the_past_does_not_hold_up_the_run(autojump_clock: M
         nursery.cancel_scope.cancel()
 
 
+async def test_timer_whose_callback_fails_runs_no_more_and_says_so(autojump_clock: MockClock) -> None:
+    """Whoever keeps it asks whether it still runs before relying on it; others are called all the same."""
+    watcher, log = TimeoutWatcher(), Log()
+
+    def fail() -> None:
+        raise ValueError("a fault")
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(watcher.run)
+        failing = watcher.call_at(log.at(1), fail)
+        watcher.call_at(log.at(1), log.note("neighbour"))
+        await trio.sleep(2)
+        assert failing.callback is None
+        assert log.calls == [("neighbour", 1.0)]
+        nursery.cancel_scope.cancel()
+
+
 async def test_cancelled_timers_do_not_pile_up(autojump_clock: MockClock) -> None:
     """A window that fills closes long before its deadline, thousands of times a second."""
     watcher, log = TimeoutWatcher(), Log()

@@ -13,9 +13,11 @@ import trio_websocket
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from trio_websocket import WebSocketConnection, wrap_client_stream, wrap_server_stream
 
-from rtcore.errors import AuthenticationError
+from rtcore.errors import AuthenticationError, RequestError
 from rtcore.hub.hub import Hub
+from rtcore.transports.connection_timers import ConnectionTimers
 from rtcore.transports.trio_websocket_adapter import LineEncoding, attach
+from rtcore.values.channels import Namespace, Overflow
 from rtcore.values.identity import Identity
 from rtcore.values.limits import Limits
 
@@ -268,6 +270,49 @@ async def test_a_silent_client_is_closed_with_4001(hub: Hub, autojump_clock: Moc
     async with connected(hub, limits=Limits(idle_seconds=40)) as pipe:
         assert await pipe.closed() == 4001
         assert trio.current_time() == pytest.approx(40)
+
+
+async def test_connection_that_is_closing_has_no_rights_any_more(hub: Hub, autojump_clock: MockClock) -> None:
+    """An event that waited for room while the token ran out must not be published in its name."""
+    hub.namespaces["w"] = Namespace(overflow=Overflow.WAIT)
+    expiring = Identity(user="u1", roles={"publisher"}, expires_at=1_700_000_007.0)
+    async with connected(hub, identity=expiring) as pipe, hub.subscribe("w", lag_events=1) as slow:
+        await pipe.next()
+        hub.publish("w", "x", "first")
+        await wait_all_tasks_blocked()
+        await pipe.ask("publish", {"channel": "w", "type": "x", "data": "late"}, id=1)
+        assert (await pipe.next())["data"]["code"] == "access.token_expired"
+        got = []
+        with trio.move_on_after(60):
+            async for event in slow:
+                got.append(event.data)
+        assert got == ["first"]
+
+
+async def test_closing_connection_is_over(hub: Hub, autojump_clock: MockClock) -> None:
+    said: list[str] = []
+    async with connected(hub, identity=EDITOR) as pipe:
+        await pipe.next()
+        await pipe.ask("subscribe", {"channels": ["tasks"]})
+        await pipe.next()
+        (subscriber,) = hub._subscribers
+        assert not subscriber.over
+        subscriber.undeliverable()
+        assert subscriber.over
+        with pytest.raises(RequestError):
+            hub.attach_cursor(subscriber, "tasks")
+        hub.when_gone(subscriber, lambda: said.append("gone"))
+        assert said == ["gone"], "it is told of at once, and not kept for ever"
+
+
+async def test_fault_at_a_deadline_ends_the_connection(
+    hub: Hub, autojump_clock: MockClock, monkeypatch: Any, caplog: Any
+) -> None:
+    """A timer is not called again after a fault: the connection would have no deadline any more."""
+    monkeypatch.setattr(ConnectionTimers, "due", lambda timers, now: 1 / 0)
+    async with connected(hub, identity=EDITOR) as pipe:
+        assert await pipe.closed() == 1011
+    assert "looking at its deadlines failed" in caplog.text
 
 
 async def test_heartbeats_keep_a_client_alive(hub: Hub, autojump_clock: MockClock) -> None:

@@ -101,6 +101,7 @@ class TimeoutWatcher:
                 again = timer.callback()
             except Exception:  # a fault of one must not keep the others from being called
                 logger.exception("a timer's callback failed; it is not called again")
+                timer.cancel()  # whoever looks whether it still runs must see that it does not
                 continue
             if again is not None and timer.callback is not None:
                 timer.deadline = max(again, math.nextafter(now, math.inf))

@@ -9,6 +9,7 @@ published waits in the backlog, where lanes and limits rule. A reader that takes
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
 from collections import deque
@@ -33,7 +34,11 @@ from rtcore.values.opcodes import CloseCode
 
 __all__ = ["LineEncoding", "attach"]
 
+logger = logging.getLogger("rtcore.connection")
+
 _CUT_SECONDS: Final = 1.0  # a session that is cancelled still gets its close frame out, if that takes no longer
+
+
 async def attach(
     hub: Hub,
     connection: trio_websocket.WebSocketConnection,
@@ -104,6 +109,11 @@ class _TrioWebSocketAdapter(Subscriber):
         return self
 
     # For the hub and the session: nothing here waits
+
+    @property
+    def over(self) -> bool:
+        """Whether its closing has begun."""
+        return self._closing is not None
 
     def flush(self) -> None:
         """Queue what is due, up to a write's worth; the rest waits in the backlog."""
@@ -277,6 +287,14 @@ class _TrioWebSocketAdapter(Subscriber):
         return min(self._timers.next(), trio.current_time() + self._limits.slow_consumer_seconds)
 
     def _on_timer(self) -> float | None:
+        try:
+            return self._look()
+        except Exception:  # its timer is not called again after a fault, and without deadlines it could stay for ever
+            logger.exception("connection %s: looking at its deadlines failed", self.connection_id)
+            self.undeliverable()
+            return None
+
+    def _look(self) -> float | None:
         if self._closing is not None:
             return None
         due = self._timers.due(trio.current_time())

@@ -286,6 +286,18 @@ class WebSocketConnection(WebSocketReceiver):
             self._timer = self._hub.timeouts.call_at(deadline, self._on_timer)
 
     def _on_timer(self) -> float | None:
+        try:
+            return self._look_at_timers()
+        except Exception:
+            if math.isfinite(self.timers.close_by):
+                self._lose("internal error")
+                raise
+            # Its timer is not called again after a fault, and a connection without deadlines could stay for ever.
+            logger.exception("connection %s: looking at its deadlines failed", self._connection_id)
+            self.undeliverable()
+            return None if self._gone else self.timers.close_by
+
+    def _look_at_timers(self) -> float | None:
         if self._gone:
             return None
         if not self._reading:  # a pong could not be seen, nor a message
