@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -172,3 +173,16 @@ MEMBER = {"inbox": Namespace(scope=Scope.MEMBER, publish_roles=None)}
 def test_member_scope_binds_to_one_user_of_one_workspace(channel: str, identity: Identity, allowed: bool) -> None:
     access = rtcore.Hub(namespaces=MEMBER).access
     assert access.can_read(identity, channel) is access.can_publish(identity, channel) is allowed
+
+
+async def test_command_that_is_given_up_before_it_has_begun_leaves_nothing(talk: Any) -> None:
+    """A connection that ends with a command at its turn closes it; what is not awaited then is a warning."""
+    client = talk()
+    Slow().join(client.hub)
+    waiting = client.session.handle_nowait(b'{"type": "subscribe", "id": 1, "data": {"channels": ["slow"]}}')
+    assert waiting is not None
+    waiting.close()
+    del waiting
+    gc.collect()
+    assert client.received() == []
+    assert not client.subscriber.cursors

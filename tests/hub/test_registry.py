@@ -135,6 +135,20 @@ async def test_observers_see_each_event_once_and_in_order(open_hub: Any) -> None
     assert [event.data for event in seen] == [0, 1, 2]
 
 
+async def test_observers_miss_only_what_repeats(open_hub: Any) -> None:
+    """What a subscriber's end leads to while an event is repeated is news; an observer that comes meanwhile stays."""
+    hub = open_hub()
+    seen: list[tuple[str, Any]] = []
+    hub.registry.observers.append(lambda event: seen.append((event.channel, event.data)))
+    with hub.registry.unobserved("list", "begun"):
+        hub.publish("list", "begun", 1)
+        hub.publish("farewells", "begun", 2)
+        hub.publish("list", "ended", 3)
+        hub.registry.observers.append(lambda event: seen.append(("late", event.data)))
+    hub.publish("list", "begun", 4)
+    assert seen == [("farewells", 2), ("list", 3), ("list", 4), ("late", 4)]
+
+
 async def test_newest_event_is_recalled_for_who_names_no_place(talk: Any) -> None:
     client = talk(namespaces={"gauge": Namespace(recall_events=1)})
     for number in range(3):

@@ -20,6 +20,12 @@ PLACES = "position, offset, timestamp, seconds, last or positions"
     ("type", "data", "message"),
     [
         ("subscribe", {"channels": []}, "data.channels: expected an array of one or more channel names, got none"),
+        (
+            "subscribe",
+            {"channels": {"a": 1}},
+            "data.channels: expected an array of one or more channel names, got an object",
+        ),
+        ("subscribe", {"channels": {}}, "data.channels: expected an array of one or more channel names, got an object"),
         ("subscribe", {"channels": "a"}, 'data.channels: expected an array of one or more channel names, got "a"'),
         ("subscribe", {"channels": ["a b"]}, f'{CHANNEL} a letter or digit, got "a b"'),
         ("subscribe", {"channels": ["a"], "since": 5}, "data.since: expected a position or an object, got 5"),
@@ -47,6 +53,17 @@ PLACES = "position, offset, timestamp, seconds, last or positions"
             'data.lane: expected high, normal or low, got "fast"',
         ),
         ("replay", {"channel": "a", "ranges": []}, "data.ranges: expected an array of one or more ranges, got none"),
+        ("ack", {"positions": ["a"]}, "data.positions: expected an object of positions by channel, got an array"),
+        (
+            "subscribe",
+            {"channels": ["a"], "since": {"seconds": 10**400}},
+            "data.since.seconds: expected a number, got a whole number of 1329 bits",
+        ),
+        (
+            "subscribe",
+            {"channels": ["a"], "since": {"seconds": float("inf")}},
+            "data.since.seconds: expected a number, got inf",
+        ),
         ("ack", {"positions": {}}, "data.positions: expected an object of positions by channel, got none"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -98,6 +99,12 @@ CHANNEL_NAME = (
         ({"name": "n", "share": 2}, "share", "share: expected a number from 0 to 1, got 2"),
         ({"name": "n", "share": "1"}, "share", 'share: expected a number from 0 to 1, got "1"'),
         ({"name": "n", "seconds": -1}, "seconds", "seconds: expected a number of at least 0, got -1"),
+        ({"name": "n", "seconds": math.inf}, "seconds", "seconds: expected a number of at least 0, got inf"),
+        (
+            {"name": "n", "seconds": 10**400},
+            "seconds",
+            "seconds: expected a number of at least 0, got a whole number of 1329 bits",
+        ),
         ({"name": "n", "loud": 1}, "loud", "loud: expected true or false, got 1"),
         ({"name": "n", "channel": "a b"}, "channel", f'channel: {CHANNEL_NAME}, got "a b"'),
         ({"name": "n", "tags": "x"}, "tags", 'tags: expected an array, got text'),

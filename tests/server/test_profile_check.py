@@ -125,3 +125,16 @@ def test_every_reply_of_a_feature_is_told() -> None:
                 if node.func.id in {"Reply", "_reply", "_told"} and isinstance(first, ast.Constant):
                     made.add(first.value)
     assert made - REPLIES == replies - {"presence:online:list"}, "the one that has a name of its own in the source"
+
+
+@pytest.mark.parametrize("channel", ["{user}", "{workspace}:news", "inbox:{user"])
+def test_channel_that_cannot_be_for_every_user_is_refused(channel: str) -> None:
+    """Of names such as `ada@example.com` it would begin with the `~` that they are written with, and be no channel."""
+    with pytest.raises(ValueError, match=r"channels\[0\]: expected a channel such as"):
+        ProfileSettings(path="/mine", channels=(channel,))
+
+
+@pytest.mark.parametrize("commands", [{1: "x"}, {("a", 1): "x"}, {b"k": "x"}])
+def test_name_that_is_no_text_is_named_as_far_as_that_goes(commands: object) -> None:
+    with pytest.raises(ValueError, match=r"^commands\[.*\]: expected text that is not empty, got"):
+        ProfileSettings(path="/mine", commands=commands)  # type: ignore[arg-type]  # on purpose

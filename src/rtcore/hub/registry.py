@@ -58,6 +58,7 @@ class FeatureRegistry:
         self.observers: list[Callable[[Event], None]] = []
         """Called with each event that was published, before it leaves, or mentioned; must not block, and not raise."""
         self._features: dict[type, object] = {}
+        self._repeated: list[tuple[str, str]] = []
 
     def find(self, kind: type[_T]) -> _T | None:
         """The feature of a class, where it was joined."""
@@ -66,6 +67,8 @@ class FeatureRegistry:
 
     def tell_observers(self, event: Event) -> None:
         """An event was published or mentioned."""
+        if self._repeated and (event.channel, event.type) in self._repeated:
+            return
         for observe in self.observers:
             try:
                 observe(event)
@@ -88,13 +91,17 @@ class FeatureRegistry:
             self.tell_observers(Event(channel, type, data, timestamp))
 
     @contextmanager
-    def unobserved(self) -> Generator[None]:
-        """A block without an `await`, in which what is published repeats what features have looked at already."""
-        observers, self.observers = self.observers, []
+    def unobserved(self, channel: str, type: str) -> Generator[None]:
+        """
+        A block without an `await`, in which events of a type repeat on a channel what features have looked at already.
+
+        What else is published meanwhile, by whom a subscriber's end leads to it, they look at.
+        """
+        self._repeated.append((channel, type))
         try:
             yield
         finally:
-            self.observers = observers
+            self._repeated.remove((channel, type))
 
     def tell_attendance(self, channel: str, attended: bool) -> None:
         """A channel got its first subscriber, or its last has gone."""

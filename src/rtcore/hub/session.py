@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, Protocol
 
 from attrs import evolve
@@ -22,6 +22,7 @@ from rtcore.hub.command_rules import CommandRule
 from rtcore.hub.commands import heartbeat_data, run_command
 from rtcore.hub.dialect import RTCORE, Dialect, Greeting
 from rtcore.hub.hub import Hub
+from rtcore.hub.late_answer import LateAnswer
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.unasked import run_schedules, subscribe_first
 from rtcore.protocol.command_codec import decode_command
@@ -197,12 +198,12 @@ class Session:
         if waiting is not None:
             await waiting
 
-    def handle_nowait(self, data: bytes) -> Awaitable[None] | None:
+    def handle_nowait(self, data: bytes) -> LateAnswer | None:
         """
         As `handle_message`, as far as it can be done without waiting.
 
         Returns:
-            None if it is done; otherwise what has to be awaited before the next message, once.
+            None if it is done; otherwise what has to be awaited before the next message, or closed.
         """
         received: dict[str, Json] = {}
         try:
@@ -212,13 +213,7 @@ class Session:
         except Exception as error:  # one failing command must not end the connection
             self._refuse(self._told(error), request_id(received))
             return None
-        return None if waiting is None else self._answer_later(waiting, message.id)
-
-    async def _answer_later(self, waiting: Awaitable[Reply], identifier: RequestId | None) -> None:
-        try:
-            self._reply(await waiting, identifier)
-        except Exception as error:  # as above
-            self._refuse(self._told(error), identifier)
+        return None if waiting is None else LateAnswer(waiting, partial(self.answer, identifier=message.id))
 
     def _told(self, error: Exception) -> RequestError:
         """What its client is told of an error; of a fault of ours nothing, but the log is."""

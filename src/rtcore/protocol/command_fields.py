@@ -7,6 +7,7 @@ the value: empty, or beginning with `.` or `[`. Whoever reads the whole puts its
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, NoReturn, TypeVar, cast
@@ -46,6 +47,9 @@ __all__ = [
 NAME_SHOWN: Final = 64
 """Characters of a client's own key that an error repeats."""
 
+_MOST: Final = sys.float_info.max
+_LEAST: Final = -_MOST
+
 _T = TypeVar("_T")
 _Number = TypeVar("_Number", int, float)
 LANES: Final = {lane.name.lower(): lane for lane in Lane}
@@ -79,8 +83,8 @@ def read_integer(value: object, _: object = None) -> int:
 
 
 def read_number(value: object, _: object = None) -> float:
-    """Any number."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    """Any number that a double can hold; not infinite."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and _LEAST <= value <= _MOST:
         return float(value)
     fault(f"expected a number, got {show(value)}")
 
@@ -110,7 +114,7 @@ def read_channel_name(value: object, _: object = None) -> ChannelName:
 def read_channel_names(value: object, _: object = None) -> tuple[ChannelName, ...]:
     """One or more names."""
     if not isinstance(value, list) or not value:
-        fault(f"expected an array of one or more channel names, got {_show_many(value)}")
+        fault(f"expected an array of one or more channel names, got {'none' if value == [] else show(value)}")
     return tuple(within(f"[{index}]", partial(read_channel_name, name)) for index, name in enumerate(value))
 
 
@@ -125,7 +129,7 @@ def read_position(value: object, _: object = None) -> Position:
 def read_positions(value: object, _: object = None) -> dict[ChannelName, Position]:
     """Positions by channel, one or more."""
     if not isinstance(value, dict) or not value:
-        fault(f"expected an object of positions by channel, got {_show_many(value)}")
+        fault(f"expected an object of positions by channel, got {'none' if value == {} else show(value)}")
     positions: dict[ChannelName, Position] = {}
     for name, text in value.items():
         path = f".{name[:NAME_SHOWN]}"
@@ -150,10 +154,6 @@ def read_since(value: object, _: object = None) -> SinceRequest:
     if reader is None:
         fault(f"unknown; there are {', '.join(_PLACES)} and positions", field=f".{name[:NAME_SHOWN]}")
     return SinceRequest(place=within(f".{name}", partial(reader, argument)))
-
-
-def _show_many(value: object) -> str:
-    return "none" if isinstance(value, list | dict) else show(value)
 
 
 def _timestamp(value: object) -> float:

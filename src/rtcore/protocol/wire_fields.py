@@ -15,6 +15,7 @@ may be a token or a key, no more is repeated than its length.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Final, TypeVar, cast
@@ -117,10 +118,11 @@ def whole_number(least: int, most: int) -> Reader[int]:
 
 def number(least: float, most: float = math.inf) -> Reader[float]:
     """A finite number from `least` to `most`."""
+    greatest = min(most, sys.float_info.max)
     bounds = f"of at least {least:.15g}" if most == math.inf else f"from {least:.15g} to {most:.15g}"
 
     def read(value: object) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+        if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= greatest:
             return float(value)
         return fault(f"expected a number {bounds}, got {show(value)}")
 

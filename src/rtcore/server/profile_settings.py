@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from attrs import evolve, field, fields, frozen
 
-from rtcore.values.channels import check_channel_name
+from rtcore.values.channels import channel_part, check_channel_name
 from rtcore.values.rules import Rule, each, items, number, one_of, optional, table, text, whole
 
 __all__ = ["BUILT_IN_PROFILES", "WEB_PATH", "ProfileSettings", "all_profiles"]
@@ -26,8 +26,9 @@ _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def _is_template(value: str) -> bool:
+    part = channel_part("@")  # some names are written so, and no channel may begin with that
     try:
-        return bool(check_channel_name(value.replace("{user}", "u").replace("{workspace}", "w")))
+        return bool(check_channel_name(value.replace("{user}", part).replace("{workspace}", part)))
     except ValueError:
         return False
 
@@ -57,10 +58,10 @@ class ProfileSettings:
     channels: tuple[str, ...] = field(
         default=(),
         converter=items,
-        validator=each(text('a channel such as "inbox:{user}"', _is_template)),
+        validator=each(text('a channel such as "inbox:{user}", which does not begin with a name', _is_template)),
     )
     """Channels that each client is subscribed to at once; `{user}` and `{workspace}` stand for its own, as
-    `channel_part` writes them."""
+    `channel_part` writes them; none begins with one of them, since such a part may begin with `~`."""
     commands: Mapping[str, str] = field(default=_NONE, validator=_NAMES)
     """What its clients call commands, to what rtcore calls them."""
     replies: Mapping[str, str] = field(default=_NONE, validator=_NAMES)

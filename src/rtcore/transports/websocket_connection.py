@@ -19,6 +19,7 @@ from attrs import asdict
 from rtcore.errors import ConnectionClosed, ErrorCode, RequestError
 from rtcore.hub.encoding import FrameEncoding
 from rtcore.hub.hub import Hub
+from rtcore.hub.late_answer import LateAnswer
 from rtcore.hub.subscriber import Subscriber
 from rtcore.hub.timeouts import Timer
 from rtcore.protocol.connection_state import ConnectionState
@@ -251,7 +252,7 @@ class WebSocketConnection(WebSocketReceiver):
         """Let the close frame leave and wait for the peer's end; what else comes is read and thrown away."""
         self._finishing = True
         self._end_reading()
-        if isinstance(self._awaited, Coroutine):
+        if isinstance(self._awaited, Coroutine | LateAnswer):
             self._awaited.close()  # it was never begun
         self._awaited = self._messages = None
         self._discard_messages()

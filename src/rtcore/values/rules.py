@@ -130,7 +130,7 @@ def each(rule: Rule) -> Rule:
         if isinstance(value, (list, tuple, frozenset)):
             for index, item in enumerate(value):
                 if not rule.passes(item):  # a set has no order: an item of one is named by itself
-                    yield (item if isinstance(value, frozenset) else index), rule.words(item)
+                    yield (_place(item) if isinstance(value, frozenset) else index), rule.words(item)
 
     return Rule(f"a list, each item {rule.expectation}", passes, rule.secret, parts)
 
@@ -145,21 +145,35 @@ def table(expectation: str, name: Rule, item: Rule, *, secret: bool = False) -> 
         if isinstance(value, Mapping):
             for key, each in value.items():
                 if not name.passes(key):
-                    yield key, name.words(key)
+                    yield _place(key), name.words(key)
                 elif not item.passes(each):
-                    yield key, item.words(each)
+                    yield _place(key), item.words(each)
 
     return Rule(expectation, passes, secret, parts)
 
 
+def _place(key: object) -> str | int:
+    """How the place of a fault is named after a key, which may be anything where settings are built in code."""
+    return key if isinstance(key, str | int) else show_setting(key)
+
+
 def items(value: Iterable[str]) -> tuple[str, ...]:
-    """Converter: a tuple; text stays text, so that its rule refuses it instead of seeing single letters."""
-    return value if isinstance(value, str) else tuple(value)  # type: ignore[return-value]  # a fault, named by its rule
+    """
+    Converter: a tuple. What is no list stays what it is, so that its rule refuses it: text would be taken for its
+    letters, and a table for its keys.
+    """
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return value  # type: ignore[return-value]  # a fault, named by its rule
+    return tuple(value)
 
 
 def name_set(value: Iterable[str]) -> frozenset[str]:
-    """Converter: a set; likewise."""
-    return value if isinstance(value, str) else frozenset(value)  # type: ignore[return-value]  # likewise
+    """Converter: a set; likewise, and so is a list of what a set cannot hold."""
+    given = items(value)
+    try:
+        return frozenset(given) if isinstance(given, tuple) else given
+    except TypeError:
+        return given  # type: ignore[return-value]  # likewise
 
 
 def optional(rule: Rule) -> Rule:

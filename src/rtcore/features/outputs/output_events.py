@@ -85,7 +85,7 @@ class OutputEvents:
             if channel == self.channel:
                 self._hub.publish(channel, type, data)
             else:
-                with self._hub.registry.unobserved():
+                with self._hub.registry.unobserved(channel, type):
                     self._hub.publish(channel, type, data)
         except RequestError as error:  # what was written is kept, and read by who asks
             if channel not in self._failing:
