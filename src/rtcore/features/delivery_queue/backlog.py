@@ -1,5 +1,5 @@
 """
-What is to be written though nobody waits for it: it goes with the next write, or by itself a moment later.
+What is to be written though nobody waits for it: it goes with another write, or by itself a moment later.
 
 Three things come up in the middle of what cannot wait: an attempt that was not made after all, a key that is forgotten,
 and an attempt that failed because its lease ran out or its consumer went away. The first two are so at once, and are
@@ -8,29 +8,38 @@ written within a second. The last is written at once, and is so, and told, only 
 What is written of a job is looked up when it is written, not when it came up: so a write that failed is tried again
 without putting anything old in the place of something newer. A job of which somebody else is writing something is left
 until that is over.
+
+Much may come up at once: ten thousand keys that grew too old while a queue was quiet. So only a little goes with
+another's write, which is not to fail for it, and the rest in portions.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import Final, Protocol
 
 import trio
 from attrs import frozen
 
-from rtcore.errors import RequestError
+from rtcore.errors import ErrorCode, RequestError
 from rtcore.features.delivery_queue.holding import HeldJob
 from rtcore.features.delivery_queue.job import Job
 from rtcore.features.delivery_queue.queue_state import QueueState
-from rtcore.features.delivery_queue.queue_store import QueueName, QueueStore
+from rtcore.features.delivery_queue.queue_store import PORTION, QueueName, QueueStore
 from rtcore.hub.timeouts import TimeoutWatcher
 from rtcore.store.store import Change
 
 __all__ = ["WRITE_SECONDS", "Backlog", "Failure", "LateWriter"]
 
+_logger = logging.getLogger("rtcore.queues")
+
 WRITE_SECONDS: Final = 1.0
 """Longest that something waits for a write to go with, and time between two attempts at one that fails."""
+_ALONG: Final = 100
+"""Most changes that go with another's write."""
 
 
 @frozen(kw_only=True)
@@ -88,11 +97,16 @@ class Backlog:
         self._jobs: dict[str, None] = {}
         self._keys: dict[str, None] = {}
         self._ends: dict[HeldJob, Failure] = {}
+        self._writes = 0  # that are under way
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to be written."""
-        return not (self._jobs or self._keys or self._ends)
+        """Whether there is nothing that is not in the store."""
+        return not (self._waiting or self._writes)
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._jobs or self._keys or self._ends)
 
     def add_job(self, job: Job) -> None:
         """What happened to a job is to be written."""
@@ -116,15 +130,17 @@ class Backlog:
         await self._writer.finish()
 
     @contextmanager
-    def writing(self) -> Iterator[list[Change]]:
-        """What goes with a write: to be written in this block, or it is kept for the next."""
-        jobs, keys, ends = self._take_jobs(), self._take_keys(), self._ends
-        self._ends = {}
+    def writing(self, most: int = _ALONG) -> Iterator[list[Change]]:
+        """What goes with a write, so much at most: to be written in this block, or it is kept for the next."""
+        ends = self._take_ends(most)
+        jobs = self._take(self._jobs, most - len(ends), self._state.jobs.get, self._is_there)
+        keys = self._take(self._keys, most - len(ends) - len(jobs), self._state.open_job, self._is_forgotten)
+        self._writes += 1
         try:
             yield [
+                *(failure.change for failure in ends.values()),
                 *(self._progress(self._state.jobs[name]) for name in jobs),
                 *self._store.forgotten(self._queue, keys),
-                *(failure.change for failure in ends.values()),
             ]
         except BaseException:
             self._jobs |= dict.fromkeys(jobs)
@@ -132,25 +148,51 @@ class Backlog:
             self._ends = ends | self._ends
             raise
         finally:
-            if not self.empty:
+            self._writes -= 1
+            if self._waiting:
                 self._writer.want(self)
         for held, failure in ends.items():
-            self._ended(held, failure)
+            try:
+                self._ended(held, failure)
+            except Exception:  # it is written: it must neither keep others from ending, nor fail what it went with
+                _logger.exception("the end of an attempt at job %s could not be told", held.job_id)
 
-    def _take_jobs(self) -> list[str]:
-        there = [name for name in self._jobs if name in self._state.jobs]
-        taken = [name for name in there if not self._is_busy(self._state.jobs[name])]
-        self._jobs = dict.fromkeys(name for name in there if name not in set(taken))
+    def _take_ends(self, most: int) -> dict[HeldJob, Failure]:
+        ends = dict(islice(self._ends.items(), most))
+        for held in ends:
+            del self._ends[held]
+        return ends
+
+    def _take(
+        self,
+        waiting: dict[str, None],
+        most: int,
+        job_of: Callable[[str], Job | None],
+        is_due: Callable[[str], bool],
+    ) -> list[str]:
+        """Up to so many, the oldest first, without those whose job is busy and those that need no writing any more."""
+        looked_at: list[str] = []
+        taken: list[str] = []
+        for name in waiting:
+            if len(taken) >= most:
+                break
+            job = job_of(name)
+            if job is None or not self._is_busy(job):
+                looked_at.append(name)
+                if is_due(name):
+                    taken.append(name)
+        for name in looked_at:
+            del waiting[name]
         return taken
 
     def _is_busy(self, job: Job) -> bool:
         return job.job_id in self.tended or (job.lease is not None and job.lease.settling)
 
-    def _take_keys(self) -> list[str]:
-        gone = [key for key in self._keys if not self._state.remembers(key)]
-        taken = [key for key in gone if not self._state.is_open(key)]  # an open one may be done, and remembered, soon
-        self._keys = dict.fromkeys(key for key in gone if key not in set(taken))
-        return taken
+    def _is_there(self, job_id: str) -> bool:
+        return job_id in self._state.jobs
+
+    def _is_forgotten(self, key: str) -> bool:
+        return not self._state.remembers(key)
 
     def _progress(self, job: Job) -> Change:
         return self._store.progress(self._queue, job, reason=job.reason, dead_at=job.dead_at)
@@ -199,13 +241,19 @@ class LateWriter:
 
     async def write(self) -> None:
         """Write all that there is; a checkpoint. If it fails, the log says so and all is kept for the next time."""
-        backlogs, self._backlogs = self._backlogs, {}
         try:
-            with ExitStack() as stack:
-                changes = [change for each in backlogs for change in stack.enter_context(each.writing())]
-                if changes:
-                    await self._store.write(changes)
-                else:
-                    await trio.lowlevel.checkpoint()
-        except RequestError:
-            return  # `QueueStore.write` has logged it
+            while await self._write_portion():
+                pass
+        except RequestError as error:
+            if error.code is not ErrorCode.UNAVAILABLE:  # that one `QueueStore.write` has logged
+                _logger.error("what is left of queues could not be written: %s", error)
+
+    async def _write_portion(self) -> bool:
+        """Write some; returns whether there may be more."""
+        waiting, self._backlogs = self._backlogs, {}
+        with ExitStack() as stack:
+            changes: list[Change] = []
+            for backlog in waiting:
+                changes += stack.enter_context(backlog.writing(PORTION - len(changes)))
+            await self._store.write(changes)
+        return bool(changes)

@@ -19,7 +19,6 @@ from rtcore.features.delivery_queue.queue_book import QueueBook
 from rtcore.features.delivery_queue.statistics import QueueStatistics
 from rtcore.features.delivery_queue.worker import Handler, run_worker
 from rtcore.protocol.json_codec import json_fragment
-from rtcore.store.store import Change
 from rtcore.values.events import Json, format_timestamp
 from rtcore.values.rules import number, whole
 from rtcore.values.shown import show
@@ -285,7 +284,7 @@ class DeliveryQueue:
             for job, order in orders
         ]
         with self._tending([job for job, _ in orders]):
-            await self._write(changes)
+            await book.store.write(changes)
         book.revive(orders)
         return len(orders)
 
@@ -295,13 +294,9 @@ class DeliveryQueue:
         jobs = self._dead(job_ids, field)
         with self._tending(jobs):
             changes = [change for job in jobs for change in book.store.gone(book.queue, job)]
-            await self._write(changes)
+            await book.store.write(changes)
         book.drop(jobs)
         return len(jobs)
-
-    async def _write(self, changes: Sequence[Change]) -> None:
-        with self.book.backlog.writing() as others:
-            await self.book.store.write([*others, *changes])
 
     def _dead(self, job_ids: Sequence[str] | None, field: str) -> list[Job]:
         dead, tended = self.book.state.dead, self.book.backlog.tended

@@ -231,7 +231,7 @@ class DeliveryQueues(Feature):
             forgotten = queue.book.state.forget_keys(self._hub.clock())
             changes += self._store.forgotten(named, forgotten)
         changes += self._requests.load(await self._store.answers())
-        await self._store.write(changes)
+        await self._store.write_in_portions(changes)
 
     def _load_queue(self, named: QueueName) -> QueueBook:
         return (self._queues.get(named) or self._make(named)).book

@@ -100,8 +100,7 @@ class Intake:
         written = trio.Event()
         self._coming |= {job.key: written for job in made if job.key is not None}
         try:
-            with book.backlog.writing() as changes:
-                await book.store.write([*changes, *(book.store.put(book.queue, job) for job in made), *others])
+            await book.store.write([*(book.store.put(book.queue, job) for job in made), *others])
         except BaseException:
             book.budget.add(book.queue.workspace, -size)
             raise

@@ -184,9 +184,9 @@ class QueueState:
         """Whether it is the key of a job that was done."""
         return key in self._done_keys
 
-    def is_open(self, key: str) -> bool:
-        """Whether it is the key of a job that is not done."""
-        return key in self._open_keys
+    def open_job(self, key: str) -> Job | None:
+        """The job with a key that is not done."""
+        return self._open_keys.get(key)
 
     def forget_keys(self, wall: float) -> list[str]:
         """Forget the keys that are too old, or too many; returns them."""

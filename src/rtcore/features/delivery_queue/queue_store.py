@@ -22,9 +22,12 @@ from rtcore.store.store import Change, Delete, Put, Store
 from rtcore.values.channels import channel_part, name_of_part
 from rtcore.values.events import Json
 
-__all__ = ["Answer", "QueueName", "QueueStore"]
+__all__ = ["PORTION", "Answer", "QueueName", "QueueStore"]
 
 _logger = logging.getLogger("rtcore.queues")
+
+PORTION: Final = 1000
+"""Most small changes of one write. With a long reason one has up to 4 KiB: far less than a store takes at once."""
 
 _JOBS: Final = "queue_jobs"
 _PROGRESS: Final = "queue_progress"
@@ -79,6 +82,11 @@ class QueueStore:
         except StoreError as error:
             _logger.error("a queue could not be written: %s", error)
             raise RequestError(ErrorCode.UNAVAILABLE, "the queue could not be written", retry_after=1.0) from error
+
+    async def write_in_portions(self, changes: Sequence[Change]) -> None:
+        """Make changes that need not be made together, however many; otherwise as `write`."""
+        for start in range(0, len(changes), PORTION):
+            await self.write(changes[start : start + PORTION])
 
     # Changes. Steady times are written as Unix seconds: the steady clock begins anew with each process.
 

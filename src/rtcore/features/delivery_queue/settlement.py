@@ -8,7 +8,7 @@ meanwhile happens then.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rtcore.features.delivery_queue.job import JobStatus
@@ -32,11 +32,9 @@ async def acknowledge(jobs: Sequence[HeldJob], fields: Sequence[str] = ()) -> No
     """
     for index, held in enumerate(jobs):
         held.check(fields[index] if fields else "job_id")
-    books = list(dict.fromkeys(held.book for held in jobs))
-    with _settling(jobs), ExitStack() as stack:
-        changes = [change for book in books for change in stack.enter_context(book.backlog.writing())]
-        changes += [change for held in jobs for change in held.book.done_changes(held)]
-        await books[0].store.write(changes)
+    first = jobs[0].book
+    with _settling(jobs), first.backlog.writing() as others:
+        await first.store.write([*others, *(change for held in jobs for change in held.book.done_changes(held))])
     counts: dict[object, int] = {}
     for held in jobs:
         held.book.finish(held)
