@@ -144,3 +144,31 @@ async def test_failure_that_the_store_refuses_until_the_end_is_written_at_the_en
             await trio.sleep(10.1)
     async with open_test_hub(store=fragile) as hub:
         assert [dead.reason for dead in hub.queues.open("emails").dead()] == ["it took too long"]
+
+
+async def test_full_hub_undoes_nothing_that_was_written(autojump_clock: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """No channel can be had for the events: the acknowledgement is one, and what runs out is tried again."""
+    store = MemoryStore()
+    async with open_test_hub(store=store, limits=rtcore.Limits(channels=1)) as hub, hub.subscribe("tasks"):
+        hub.publish("tasks", "task.completed", {})
+        queue = hub.queues.open("emails")
+        await queue.put_many([{"data": number, "key": str(number)} for number in range(3)])
+        async with queue.consume(seconds=5) as jobs:
+            first, _ = await jobs.take(2)
+            await first.ack()
+            await trio.sleep(5.1)
+            assert (queue.statistics().leased, queue.statistics().waiting, queue.statistics().failed) == (0, 2, 1)
+            assert len(await store.read("queue_jobs")) == len(queue.book.state.jobs) == 2
+        assert "queue.job_done of queue emails could not be told: the hub holds its limit of channels=1" in caplog.text
+        await trio.sleep(10)
+        assert hub.statistics().timers == 0, "nobody waits for it"
+
+
+async def test_subscriber_is_told_when_there_is_room_for_the_channel(autojump_clock: Any) -> None:
+    async with open_test_hub(limits=rtcore.Limits(channels=1)) as hub, hub.subscribe("queues:default") as events:
+        queue = hub.queues.open("emails")
+        async with hub.subscribe("tasks"):
+            hub.publish("tasks", "task.completed", {})
+            await queue.pause()
+            await trio.sleep(5)
+        assert (await events.__anext__()).type == "queue.paused"

@@ -3,14 +3,16 @@ What is published of a queue, at a rate that does not follow the queue's.
 
 The first event of a kind leaves at once. What happens within `event_seconds` after it is told together, by one event
 that has the newest of them in words and counts them all. Each carries the queue's statistics, so a page needs no more.
+
+What is told has been written: that it cannot be told undoes nothing, and is nobody's failure but the log's to say.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
-from rtcore.errors import HubClosed
+from rtcore.errors import ErrorCode, HubClosed, RequestError
 from rtcore.features.delivery_queue.job_fields import CHANNELS
 from rtcore.features.delivery_queue.queue_store import QueueName
 from rtcore.features.pacing import Pace
@@ -19,6 +21,8 @@ from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
 
 __all__ = ["QueueEvents"]
+
+_logger = logging.getLogger("rtcore.queues")
 
 
 class QueueEvents:
@@ -47,8 +51,16 @@ class QueueEvents:
         self._pace.changed(type)
 
     def _tell(self, type: str) -> bool:
+        """Publish what happened; returns whether it is done."""
         count, newest = self._untold.pop(type)
         data = {**self._statistics(), **newest, "count": count}
-        with suppress(HubClosed):  # what was done is done, and whoever comes later is told the state
+        try:
             self._hub.publish(self._channel, type, data, key=f"{self._queue.name}/{type}")
+        except HubClosed:  # whoever comes later is told the state
+            return True
+        except RequestError as error:
+            _logger.warning("%s of queue %s could not be told: %s", type, self._queue.name, error)
+            if error.code is ErrorCode.TOO_MANY_CHANNELS and self._hub.is_subscribed(self._channel):
+                self._untold[type] = count, newest  # the channel may be had later, and somebody waits there
+                return False
         return True
