@@ -153,8 +153,12 @@ class DeliveryQueues(Feature):
             if known is not None:
                 return known, True
             intake = self.find_or_make(named).intake
-            (receipt,) = await intake.put([job], lambda receipts: self._requests.changes(request, receipts[0]))
-            self._requests.keep(request, receipt)
+            try:
+                (receipt,) = await intake.put([job], lambda receipts: self._requests.begin(request, receipts[0]))
+            except BaseException:
+                self._requests.undo(request)
+                raise
+            self._requests.keep(request)
             return receipt, False
 
     def consumer(self, subscriber: Subscriber) -> Consumer:
