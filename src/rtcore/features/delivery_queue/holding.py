@@ -50,6 +50,7 @@ class HeldJob:
         self.consumer = consumer
         self.scope: trio.CancelScope | None = None
         """Of the handler that has it, whose deadline `extend` moves."""
+        self._settled: trio.Event | None = None  # made for who waits for it
 
     @property
     def data(self) -> Json:
@@ -98,6 +99,20 @@ class HeldJob:
             self.scope.deadline = trio.current_time() + seconds
         else:
             self.book.extend(self.lease, seconds)
+
+    async def wait_settled(self) -> None:
+        """Wait until nobody is settling it any more; then it may be held yet. A checkpoint."""
+        await trio.lowlevel.checkpoint()
+        while self.lease.settling:
+            self._settled = self._settled or trio.Event()
+            await self._settled.wait()
+
+    def stop_settling(self) -> None:
+        """What should end the lease is over: it has, or that failed."""
+        self.lease.settling = False
+        if self._settled is not None:
+            self._settled.set()
+            self._settled = None
 
     def check(self, field: str) -> None:
         """Raise `request.conflict` unless the lease holds; `field` is where the job was named."""

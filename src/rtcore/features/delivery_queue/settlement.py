@@ -71,8 +71,8 @@ def _settling(jobs: Sequence[HeldJob]) -> Iterator[None]:
         yield
     except BaseException:
         for held in jobs:
-            held.lease.settling = False
+            held.stop_settling()
             held.book.unsettled(held)
         raise
     for held in jobs:
-        held.lease.settling = False
+        held.stop_settling()
