@@ -27,6 +27,7 @@ from rtcore.features.delivery_queue.job_fields import (
     several,
     wait_seconds,
 )
+from rtcore.features.delivery_queue.queue_book import QueueBook
 from rtcore.hub.command_context import CommandContext, Reply
 from rtcore.hub.command_rules import CommandRule
 from rtcore.protocol.json_codec import json_fragment
@@ -190,16 +191,23 @@ class _Handlers:
         if consumer.free - len(consumer.scopes) <= 0:
             problem = f"this connection has {len(consumer.held)} jobs, and waits for {len(consumer.scopes)} more"
             raise RequestError(ErrorCode.BUSY, f"{problem}: leases={consumer.leases}")
-        queue = self._made(context, command.queue)
-        self._queues.start(partial(self._lease, context, command, queue, consumer, seconds))
+        book, scope = self._made(context, command.queue).book, trio.CancelScope()
+        self._queues.start(partial(self._lease, context, command, book, consumer, seconds, scope))
+        consumer.scopes.add(scope)  # now: the task begins later, and others ask for a lease or a new queue before it
+        book.hold()
 
     async def _lease(
-        self, context: CommandContext, command: Lease, queue: DeliveryQueue, consumer: Consumer, seconds: float
+        self,
+        context: CommandContext,
+        command: Lease,
+        book: QueueBook,
+        consumer: Consumer,
+        seconds: float,
+        scope: trio.CancelScope,
     ) -> None:
-        with trio.CancelScope() as scope:
-            consumer.scopes.add(scope)
+        with scope:
             try:
-                jobs = await queue.book.lease(consumer, command.count, seconds=seconds, wait=command.wait)
+                jobs = await book.lease(consumer, command.count, seconds=seconds, wait=command.wait)
             except Exception as error:  # one failing command must not end the feature
                 context.answer(error)
             else:
@@ -208,6 +216,7 @@ class _Handlers:
                 context.answer(Reply("queue.leased", {"queue": command.queue, "jobs": documents}))
             finally:
                 consumer.scopes.discard(scope)
+                book.let_go()
 
     async def ack(self, context: CommandContext, command: Ack) -> Reply:
         self._check_batch("job_ids", len(command.job_ids))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn, Self
 
@@ -93,19 +93,35 @@ class JobStream:
 
 
 class DeliveryQueue:
-    """`DeliveryQueues.open` makes one. Any number of tasks may use it at once."""
+    """
+    `DeliveryQueues.open` makes one. Any number of tasks may use it at once.
 
-    def __init__(self, book: QueueBook, intake: Intake) -> None:
+    It may have been forgotten, to make room for another: then its next use brings it back, or leads to the one that has
+    its name by then.
+
+    Args:
+        book: Its own.
+        intake: Of that book.
+        find: The queue that has its name now, made where there is none.
+    """
+
+    def __init__(self, book: QueueBook, intake: Intake, find: Callable[[], DeliveryQueue]) -> None:
         self.name = book.queue.name
         self.workspace = book.queue.workspace
-        self.book = book
-        self.intake = intake
-        self._pausing = trio.Lock()
+        self.own = book
+        """The book it came with, whether that is in use or was forgotten."""
+        self._intake = intake
+        self._find = find
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing would be lost with it."""
-        return self.book.idle and not self.intake.busy and not self._pausing.locked()
+    def book(self) -> QueueBook:
+        """The one that is in use; RequestError `limit.busy` if it was forgotten and there is no room for it."""
+        return self._find().own
+
+    @property
+    def intake(self) -> Intake:
+        """As `book`."""
+        return self._find()._intake
 
     # Putting
 
@@ -136,9 +152,7 @@ class DeliveryQueue:
                 cannot be written.
             HubClosed: The hub has ended.
         """
-        job = new_job(
-            data, self.book.settings, priority=priority, key=key, delay=delay, max_attempts=max_attempts
-        )
+        job = new_job(data, self.own.settings, priority=priority, key=key, delay=delay, max_attempts=max_attempts)
         return (await self.intake.put([job]))[0]
 
     async def put_many(self, jobs: Iterable[Mapping[str, Any]]) -> list[Receipt]:
@@ -147,7 +161,7 @@ class DeliveryQueue:
 
         A checkpoint; returns, raises and is cancelled as `put`.
         """
-        given, settings = list(jobs), self.book.settings
+        given, settings = list(jobs), self.own.settings
         if not given:
             raise RequestError(ErrorCode.MALFORMED, "jobs: expected one or more entries, got 0", field="jobs")
         check_count("jobs", len(given), "entries", settings, "batch_jobs")
@@ -170,8 +184,8 @@ class DeliveryQueue:
             ValueError: `leases` is below 1, or `seconds` not over 0.
         """
         seconds = self._seconds(seconds)
-        async with self._consumer("leases", leases) as consumer:
-            yield JobStream(self.book, consumer, seconds)
+        async with self._consumer("leases", leases) as (book, consumer):
+            yield JobStream(book, consumer, seconds)
 
     async def work(self, handler: Handler, *, concurrency: int | None = None, seconds: float | None = None) -> None:
         """
@@ -179,9 +193,10 @@ class DeliveryQueue:
 
         Its return acknowledges the job. An exception of it, or taking longer than `seconds`, is a failed attempt: the
         job is tried again after a while, and dead after its last attempt. Cancelled, its jobs are given back at once.
+        While the store fails, it waits and tries again.
 
         Args:
-            handler: Called with each job; may settle it itself.
+            handler: Called with each job; may settle it itself before it returns.
             concurrency: Most jobs at once; by default `QueueSettings.leases`.
             seconds: Given to each attempt; by default `QueueSettings.processing_seconds`.
 
@@ -190,27 +205,28 @@ class DeliveryQueue:
             ValueError: `concurrency` is below 1, or `seconds` not over 0.
         """
         seconds = self._seconds(seconds)
-        async with self._consumer("concurrency", concurrency) as consumer, trio.open_nursery() as nursery:
+        async with self._consumer("concurrency", concurrency) as (book, consumer), trio.open_nursery() as nursery:
             for _ in range(consumer.leases):
-                nursery.start_soon(run_worker, self.book, consumer, handler, seconds)
+                nursery.start_soon(run_worker, book, consumer, handler, seconds)
 
     def _seconds(self, given: float | None) -> float:
-        seconds = self.book.settings.processing_seconds if given is None else given
+        seconds = self.own.settings.processing_seconds if given is None else given
         check_argument("seconds", seconds, number(over=True))
         return seconds
 
     @asynccontextmanager
-    async def _consumer(self, name: str, given: int | None) -> AsyncGenerator[Consumer]:
-        leases = self.book.settings.leases if given is None else given
+    async def _consumer(self, name: str, given: int | None) -> AsyncGenerator[tuple[QueueBook, Consumer]]:
+        leases = self.own.settings.leases if given is None else given
         check_argument(name, leases, whole(1))
-        consumer = Consumer(leases)
-        try:
-            yield consumer
-        finally:
-            left = bool(consumer.held)
-            consumer.close()
-            if left:
-                await self.book.backlog.flush()
+        book, consumer = self.book, Consumer(leases)
+        with book.in_use():
+            try:
+                yield book, consumer
+            finally:
+                left = bool(consumer.held)
+                consumer.close()
+                if left:
+                    await book.backlog.flush()
 
     # Looking after it
 
@@ -227,24 +243,30 @@ class DeliveryQueue:
         await self._set_paused(False)
 
     async def _set_paused(self, paused: bool) -> None:
-        async with self._pausing:
-            if self.book.state.paused is not paused:
-                await self.book.store.write([self.book.store.paused(self.book.queue, paused)])
-                self.book.set_paused(paused)
+        book = self.book
+        with book.in_use():
+            async with book.pausing:
+                if book.state.paused is not paused:
+                    await book.store.write([book.store.paused(book.queue, paused)])
+                    book.set_paused(paused)
 
     async def drain(self) -> None:
         """Pause, and wait until nobody has a job any more. A checkpoint; cancelled while it waits, it has paused."""
         await self.pause()
-        while self.book.state.leased:
-            self.book.check_open()
-            await self.book.emptied.park()
+        book = self.book
+        with book.in_use():
+            while book.state.leased:
+                book.check_open()
+                await book.emptied.park()
 
     async def wait_empty(self) -> None:
         """Wait until all jobs are done or dead. A checkpoint."""
         await trio.lowlevel.checkpoint()
-        while self.book.state.leased or self.book.state.waiting:
-            self.book.check_open()
-            await self.book.emptied.park()
+        book = self.book
+        with book.in_use():
+            while book.state.leased or book.state.waiting:
+                book.check_open()
+                await book.emptied.park()
 
     def dead(self, *, after: str | None = None, limit: int = 100, field: str = "after") -> list[DeadJob]:
         """
@@ -278,12 +300,12 @@ class DeliveryQueue:
             RequestError: `request.not_found` if one is no dead letter; `server.unavailable` if it cannot be written.
         """
         book = self.book
-        orders = [(job, book.state.next_order()) for job in self._dead(job_ids, field)]
+        orders = [(job, book.state.next_order()) for job in _find_dead(book, job_ids, field)]
         changes = [
             book.store.progress(book.queue, job, attempts=0, order=order, due=trio.current_time())
             for job, order in orders
         ]
-        with self._tending([job for job, _ in orders]):
+        with _tending(book, [job for job, _ in orders]):
             await book.store.write(changes)
         book.revive(orders)
         return len(orders)
@@ -291,30 +313,32 @@ class DeliveryQueue:
     async def drop(self, job_ids: Sequence[str] | None = None, *, field: str = "job_ids") -> int:
         """Forget dead letters, with their keys, all or none; None: all there are. Otherwise as `requeue`."""
         book = self.book
-        jobs = self._dead(job_ids, field)
-        with self._tending(jobs):
+        jobs = _find_dead(book, job_ids, field)
+        with _tending(book, jobs):
             changes = [change for job in jobs for change in book.store.gone(book.queue, job)]
             await book.store.write(changes)
         book.drop(jobs)
         return len(jobs)
 
-    def _dead(self, job_ids: Sequence[str] | None, field: str) -> list[Job]:
-        dead, tended = self.book.state.dead, self.book.backlog.tended
-        if job_ids is None:
-            return [job for job in dead.values() if job.job_id not in tended]
-        for index, name in enumerate(job_ids):
-            if name not in dead or name in tended:
-                _refuse(f"{field}[{index}]", name)
-        return [dead[name] for name in dict.fromkeys(job_ids)]
 
-    @contextmanager
-    def _tending(self, jobs: Sequence[Job]) -> Iterator[None]:
-        names, tended = {job.job_id for job in jobs}, self.book.backlog.tended
-        tended |= names
-        try:
-            yield
-        finally:
-            tended -= names
+def _find_dead(book: QueueBook, job_ids: Sequence[str] | None, field: str) -> list[Job]:
+    dead, tended = book.state.dead, book.backlog.tended
+    if job_ids is None:
+        return [job for job in dead.values() if job.job_id not in tended]
+    for index, name in enumerate(job_ids):
+        if name not in dead or name in tended:
+            _refuse(f"{field}[{index}]", name)
+    return [dead[name] for name in dict.fromkeys(job_ids)]
+
+
+@contextmanager
+def _tending(book: QueueBook, jobs: Sequence[Job]) -> Iterator[None]:
+    names, tended = {job.job_id for job in jobs}, book.backlog.tended
+    tended |= names
+    try:
+        yield
+    finally:
+        tended -= names
 
 
 def _refuse(field: str, name: object) -> NoReturn:

@@ -8,6 +8,7 @@ no name leads to another's. Statistics, and what happens to jobs, are on channel
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import trio
@@ -68,6 +69,8 @@ class DeliveryQueues(Feature):
         self._budget = Budget(self.settings)
         self._queues: dict[QueueName, DeliveryQueue] = {}
         self._opened: set[QueueName] = set()  # by the program, which may have them for ever
+        self._leaving: dict[QueueName, DeliveryQueue] = {}  # forgotten, but for what of them is not written yet
+        self._ended = False
         self._consumers: dict[Subscriber, Consumer] = {}
         self._nursery: trio.Nursery | None = None
         self._requests = PutRequests(self._store, hub.limits, hub.clock)
@@ -92,9 +95,9 @@ class DeliveryQueues(Feature):
                 task_status.started()
                 await self._writer.run()
         finally:
-            self._nursery = None
+            self._nursery, self._ended = None, True
             for queue in self._queues.values():
-                queue.book.close()
+                queue.own.close()
             await self._writer.finish()
 
     # For the program
@@ -131,16 +134,21 @@ class DeliveryQueues(Feature):
     def find_or_make(self, named: QueueName) -> DeliveryQueue:
         """A queue; RequestError `limit.busy` if the workspace has too many, and none of them is idle."""
         queue = self._queues.get(named)
-        if queue is not None:
-            return queue
-        mine = [other for other in self._queues if other.workspace == named.workspace]
-        if len(mine) >= self.settings.queues:
-            idle = next((other for other in mine if other not in self._opened and self._queues[other].idle), None)
-            if idle is None:
-                problem = f"the workspace has {len(mine)} queues already: queues={self.settings.queues}"
-                raise RequestError(ErrorCode.BUSY, problem)
-            del self._queues[idle]
-        return self._make(named)
+        if queue is None:
+            self._make_room(named.workspace)
+            queue = self._make(named)
+        return queue
+
+    def _make_room(self, workspace: str) -> None:
+        self._leaving = {named: queue for named, queue in self._leaving.items() if not queue.own.backlog.empty}
+        mine = [named for named in self._queues if named.workspace == workspace]
+        if len(mine) < self.settings.queues:
+            return
+        idle = next((each for each in mine if each not in self._opened and self._queues[each].own.look_idle()), None)
+        if idle is None:
+            problem = f"the workspace has {len(mine)} queues already: queues={self.settings.queues}"
+            raise RequestError(ErrorCode.BUSY, problem)
+        self._leaving[idle] = self._queues.pop(idle)
 
     async def put_once(self, named: QueueName, job: NewJob, request: PutRequest) -> tuple[Receipt, bool]:
         """
@@ -179,7 +187,7 @@ class DeliveryQueues(Feature):
         held = self.consumer(subscriber).find(job_id, field)
         if held is not None:
             return held
-        found = (queue.book.became(job_id) for queue in self._of(workspace))
+        found = (queue.own.became(job_id) for queue in self._of(workspace))
         became = next((words for words in found if words is not None), None)
         if became is not None:
             problem = f"this connection does not have job {job_id}: {became}"
@@ -189,7 +197,7 @@ class DeliveryQueues(Feature):
 
     def done_at(self, workspace: str, job_id: str) -> float | None:
         """When a job of a workspace was done, in Unix seconds; None where that is not known."""
-        found = (queue.book.state.done_at(job_id) for queue in self._of(workspace))
+        found = (queue.own.state.done_at(job_id) for queue in self._of(workspace))
         return next((at for at in found if at is not None), None)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -208,8 +216,13 @@ class DeliveryQueues(Feature):
         return [queue.statistics().document() for queue in self.all(names[0])] if names else []
 
     def _make(self, named: QueueName) -> DeliveryQueue:
-        book = QueueBook(self._hub, named, self.settings, self._store, self._budget, self._writer)
-        queue = self._queues[named] = DeliveryQueue(book, Intake(book, self._hub.clock))
+        queue = self._leaving.pop(named, None)  # two at a time would write past each other
+        if queue is None:
+            book = QueueBook(self._hub, named, self.settings, self._store, self._budget, self._writer)
+            queue = DeliveryQueue(book, Intake(book, self._hub.clock), partial(self.find_or_make, named))
+        if self._ended:
+            queue.own.close()
+        self._queues[named] = queue
         return queue
 
     # A start
@@ -232,10 +245,10 @@ class DeliveryQueues(Feature):
         for named in await self._store.paused_queues():
             self._load_queue(named).state.paused = True
         for named, queue in self._queues.items():
-            forgotten = queue.book.state.forget_keys(self._hub.clock())
+            forgotten = queue.own.state.forget_keys(self._hub.clock())
             changes += self._store.forgotten(named, forgotten)
         changes += self._requests.load(await self._store.answers())
         await self._store.write_in_portions(changes)
 
     def _load_queue(self, named: QueueName) -> QueueBook:
-        return (self._queues.get(named) or self._make(named)).book
+        return (self._queues.get(named) or self._make(named)).own

@@ -28,11 +28,6 @@ class Intake:
         self._coming: dict[str, trio.Event] = {}  # keys of jobs that are being written
         self._reserved = 0
 
-    @property
-    def busy(self) -> bool:
-        """Whether jobs are being written."""
-        return self._reserved > 0
-
     async def put(
         self, jobs: Sequence[NewJob], also: Callable[[Sequence[Receipt]], Sequence[Change]] | None = None
     ) -> list[Receipt]:
@@ -49,15 +44,16 @@ class Intake:
             RequestError: `limit.busy` if there is no room; `server.unavailable` if it cannot be written.
             HubClosed: The hub has ended.
         """
-        while (coming := self._first_coming(jobs)) is not None:  # it may fail, and then this one is the first
-            await coming.wait()
-        self._book.check_open()
-        receipts, made = self._make(jobs)
-        others = [] if also is None else also(receipts)
-        if made or others:
-            await self._write(made, others)
-        else:
-            await trio.lowlevel.checkpoint()
+        with self._book.in_use():
+            while (coming := self._first_coming(jobs)) is not None:  # it may fail, and then this one is the first
+                await coming.wait()
+            self._book.check_open()
+            receipts, made = self._make(jobs)
+            others = [] if also is None else also(receipts)
+            if made or others:
+                await self._write(made, others)
+            else:
+                await trio.lowlevel.checkpoint()
         return receipts
 
     def _first_coming(self, jobs: Sequence[NewJob]) -> trio.Event | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -72,6 +73,7 @@ class QueueBook:
         self.backlog = Backlog(queue, store, self.state, writer, partial(self.fail, lost=True))
         self.emptied = trio.lowlevel.ParkingLot()
         """Where those wait that want nothing to be leased, or nothing to wait."""
+        self.pausing = trio.Lock()
         self.closed = False
         self._hub = hub
         self.budget = budget
@@ -83,13 +85,32 @@ class QueueBook:
         self._rate = DoneRate()
         self._done = 0
         self._failed = 0
+        self._users = 0
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing would be lost with it."""
-        state = self.state
-        busy = state.jobs or state.paused or state.keys or len(self._arrived) or len(self.emptied)
-        return self.backlog.empty and not busy
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Somebody is at it in this block, and must not find it forgotten."""
+        self.hold()
+        try:
+            yield
+        finally:
+            self.let_go()
+
+    def hold(self) -> None:
+        """As `in_use`, until `let_go`."""
+        self._users += 1
+
+    def let_go(self) -> None:
+        """The other half of `hold`."""
+        self._users -= 1
+
+    def look_idle(self) -> bool:
+        """
+        Whether it holds nothing and nobody is at it. Keys that have grown too old are forgotten first; what is to be
+        written of that may be left yet: `Backlog.empty`.
+        """
+        self.backlog.add_keys(self.state.forget_keys(self._hub.clock()))
+        return not (self.state.jobs or self.state.keys or self.state.paused or self._users)
 
     def load(self, jobs: Sequence[Job]) -> None:
         """Take in jobs that are in the store."""

@@ -50,7 +50,7 @@ class QueueSettings:
     total_bytes: int = field(default=268_435_456, validator=whole(1))
     """Bytes of such jobs of all workspaces, all of which are in memory: the next is refused."""
     queues: int = field(default=100, validator=whole(1))
-    """Most queues of one workspace; one that holds nothing makes room for another."""
+    """Most queues of one workspace; one that holds no job and no key makes room for another."""
     event_seconds: float = field(default=1.0, validator=number())
     """Least time between two events of one kind of one queue: what happens meanwhile is told together."""
     producer_roles: frozenset[str] = field(

@@ -77,7 +77,7 @@ async def _settle(held: HeldJob, failure: str | None) -> None:
 
 
 async def _wait_for_store(book: QueueBook, error: RequestError) -> None:
-    """Wait until it may work again; raises the error if it is another, HubClosed if the store has ended with the hub."""
+    """Wait until it may work again; raises the error if it is another, HubClosed if the store ended with the hub."""
     if error.code is not ErrorCode.UNAVAILABLE:
         raise error
     book.check_open()
