@@ -157,6 +157,41 @@ def test_rate_is_the_mean_of_the_last_minute() -> None:
     assert rate.rate(999.0) == 0.0
 
 
+def test_oldest_is_that_which_was_put_first_though_it_goes_last() -> None:
+    """A dead letter that is tried again waits behind all others, and is older than they are."""
+    queue = state()
+    queue.add(job("a", 1), 0.0)
+    (lease,) = queue.take(1)
+    queue.bury(lease, 50.0, "no")
+    queue.add(job("b", 100), 0.0)
+    assert queue.oldest() == 100.0
+    queue.revive(queue.dead["a"], queue.next_order(), 0.0)
+    assert queue.oldest() == 1.0
+    assert names(queue.take(1)) == ["b"]
+    assert queue.oldest() == 1.0
+    assert names(queue.take(1)) == ["a"]
+    assert queue.oldest() is None
+
+
+def test_ages_of_what_is_ready_no_more_take_no_memory() -> None:
+    """Nobody may ever ask how old the oldest is; and one that is given back again and again is there once."""
+    queue = state()
+    queue.add(job("old", 0, priority="low"), 0.0)
+    for order in range(1, 3000):
+        queue.add(job(str(order), order), 0.0)
+        (lease,) = queue.take(1)
+        if order % 2:
+            queue.give_back(lease, 0.0)
+            (lease,) = queue.take(1)
+        queue.finish(lease, 0.0)
+    assert len(queue._ages._heap) < 200
+    assert queue.oldest() == 0.0
+    for _ in range(3000):
+        queue.give_back(queue.take(1)[0], 0.0)
+    assert len(queue._ages._heap) < 200
+    assert (queue.oldest(), queue.ready) == (0.0, 1)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_state_agrees_with_a_model_that_sorts_lists(seed: int) -> None:
     """Whatever happens in whatever order: who is handed out next, and how many are where."""
@@ -205,4 +240,6 @@ def test_state_agrees_with_a_model_that_sorts_lists(seed: int) -> None:
             else:
                 queue.retry(lease, now + dice.choice([0.0, 2.0]), None, now)
                 waiting[lease.job.job_id] = lease.job
+        due = [each.put_at for each in waiting.values() if each.due <= now]
+        assert (queue.oldest(), queue.ready) == (min(due, default=None), len(due))
         assert (queue.waiting, queue.leased, len(queue.jobs)) == (len(waiting), len(held), len(waiting) + len(held))

@@ -79,6 +79,8 @@ class Job:
     """Who has it now."""
     dead_at: float | None = None
     """Unix seconds; None: it is no dead letter."""
+    ready: bool = False
+    """Whether it waits and is due; of `Ages`."""
 
     @property
     def size(self) -> int:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
+from rtcore.features.delivery_queue.ages import Ages
 from rtcore.features.delivery_queue.job import DoneKey, Job, JobStatus, Lease, Priority, Receipt
 
 __all__ = ["QueueState"]
@@ -45,6 +46,7 @@ class QueueState:
         self.leased = 0
         self.last_order = 0
         self.paused = False
+        self._ages = Ages()
         self._ready: dict[Priority, list[tuple[int, Job]]] = {priority: [] for priority in Priority}
         self._delayed: list[tuple[float, int, Job]] = []
         self._leases: list[tuple[float, int, Lease]] = []
@@ -87,9 +89,13 @@ class QueueState:
 
     def _wait(self, job: Job, now: float) -> None:
         if job.due <= now:
-            heappush(self._ready[job.priority], (job.order, job))
+            self._make_ready(job)
         else:
             heappush(self._delayed, (job.due, self._entry(), job))
+
+    def _make_ready(self, job: Job) -> None:
+        heappush(self._ready[job.priority], (job.order, job))
+        self._ages.add(job)
 
     def _entry(self) -> int:
         self._entries += 1
@@ -105,7 +111,7 @@ class QueueState:
     @property
     def ready(self) -> int:
         """Jobs that could be handed out."""
-        return sum(map(len, self._ready.values()))
+        return len(self._ages)
 
     @property
     def delayed(self) -> int:
@@ -119,7 +125,7 @@ class QueueState:
 
     def oldest(self) -> float | None:
         """When the oldest job that is ready was put, in Unix seconds."""
-        return min((heap[0][1].put_at for heap in self._ready.values() if heap), default=None)
+        return self._ages.oldest()
 
     def take(self, count: int) -> list[Lease]:
         """Lease up to so many jobs, for ever: by priority, then in order; none while paused."""
@@ -129,6 +135,7 @@ class QueueState:
         for heap in self._ready.values():
             while heap and len(leases) < count:
                 _, job = heappop(heap)
+                self._ages.remove(job)
                 lease = job.lease = Lease(job, math.inf)
                 job.attempts += 1
                 self.leased += 1
@@ -253,7 +260,7 @@ class QueueState:
         count = 0
         while self._delayed and self._delayed[0][0] <= now:
             _, _, job = heappop(self._delayed)
-            heappush(self._ready[job.priority], (job.order, job))
+            self._make_ready(job)
             count += 1
         return count
 
