@@ -22,7 +22,7 @@ from rtcore._fast import holds_null, json_depth_exceeds
 from rtcore.errors import ErrorCode, LocalProtocolError, RequestError
 from rtcore.values.events import Json
 
-__all__ = ["json_answer", "json_depth_exceeds", "json_dumps", "json_fragment", "json_loads"]
+__all__ = ["json_answer", "json_depth_exceeds", "json_dumps", "json_fragment", "json_kept", "json_loads"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _PATH_LENGTH = 255  # of the path named in an error; keys in the data may be of any length
@@ -76,6 +76,15 @@ def json_dumps(value: object, *, field: str | None = None, path: str = "$") -> b
             problem = f"not representable in JSON: NaN or Infinity at {path}{part[:_PATH_LENGTH]}"
             raise RequestError(ErrorCode.MALFORMED, problem, field=field)
     return text
+
+
+def json_kept(value: object, *, field: str | None = None) -> bytes:
+    """
+    As `json_dumps`, for text that is kept: it takes the memory that its length tells.
+
+    orjson leaves short text in the buffer in which it wrote it: 4,076 bytes of memory for a number (orjson 3.13).
+    """
+    return bytes(memoryview(json_dumps(value, field=field)))
 
 
 def json_answer(value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import trio.testing
 from rtcore.errors import RequestError
 from rtcore.features.delivery_queue.job import JobStatus
 from rtcore.features.delivery_queue.queue_store import QueueName
+from rtcore.store.memory_store import MemoryStore
 from rtcore.testing import open_test_hub
 
 
@@ -216,3 +218,23 @@ async def test_bounds_of_a_job_can_be_set(of: Any, autojump_clock: Any) -> None:
         assert queue.statistics().delayed == 1
     with pytest.raises(ValueError, match="max_attempts: 1001 exceeds job_attempts=1000"):
         of(max_attempts=1001)
+
+
+class ForgetfulStore(MemoryStore):
+    """A store that keeps nothing, so that what is measured is the queue alone."""
+
+    async def write(self, changes: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_job_takes_no_more_memory_than_it_counts(autojump_clock: Any) -> None:
+    """Otherwise the bounds of memory would bound something else: many small jobs once took seven times as much."""
+    async with open_test_hub(store=ForgetfulStore()) as hub:
+        queue = hub.queues.open("emails")
+        await queue.put_many([{"data": 1}] * 100)
+        counted = queue.statistics().bytes
+        tracemalloc.start(1)
+        await queue.put_many([{"data": {"to": number}, "key": f"order-{number}"} for number in range(1000)])
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert taken <= queue.statistics().bytes - counted

@@ -176,6 +176,8 @@ def test_oldest_is_that_which_was_put_first_though_it_goes_last() -> None:
 def test_ages_of_what_is_ready_no_more_take_no_memory() -> None:
     """Nobody may ever ask how old the oldest is; and one that is given back again and again is there once."""
     queue = state()
+    queue.add(job("held", -1), 0.0)
+    (held,) = queue.take(1)
     queue.add(job("old", 0, priority="low"), 0.0)
     for order in range(1, 3000):
         queue.add(job(str(order), order), 0.0)
@@ -190,6 +192,8 @@ def test_ages_of_what_is_ready_no_more_take_no_memory() -> None:
         queue.give_back(queue.take(1)[0], 0.0)
     assert len(queue._ages._heap) < 200
     assert (queue.oldest(), queue.ready) == (0.0, 1)
+    queue.give_back(held, 0.0)
+    assert (queue.oldest(), queue.ready) == (-1.0, 2)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -80,7 +80,9 @@ class Job:
     dead_at: float | None = None
     """Unix seconds; None: it is no dead letter."""
     ready: bool = False
-    """Whether it waits and is due; of `Ages`."""
+    """Whether it waits and is due."""
+    aged: bool = False
+    """Whether it is in the heap of `Ages`."""
 
     @property
     def size(self) -> int:

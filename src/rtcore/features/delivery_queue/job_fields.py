@@ -16,7 +16,7 @@ from rtcore.features.delivery_queue.job import NewJob, Priority
 from rtcore.features.delivery_queue.queue_store import QueueName
 from rtcore.features.delivery_queue.settings import QueueSettings
 from rtcore.protocol.command_fields import fault, read_text
-from rtcore.protocol.json_codec import json_dumps
+from rtcore.protocol.json_codec import json_kept
 from rtcore.protocol.wire_fields import Reader, any_json, items, number, one_of, text, wire
 from rtcore.values.channels import own_channel
 from rtcore.values.events import Json
@@ -129,7 +129,7 @@ class JobFields:
                 stands, such as `data.jobs[3]`.
         """
         path = f"{path}." if path else ""
-        data = json_dumps(self.data, field=f"{path}data")
+        data = json_kept(self.data, field=f"{path}data")
         check_count(f"{path}data", len(data), "bytes", settings, "data_bytes")
         check_count(f"{path}key", len(self.key or ""), "characters", settings, "key_characters")
         check_bound(f"{path}delay", self.delay, settings, "delay_seconds")

@@ -17,7 +17,7 @@ from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError, StoreError
 from rtcore.features.delivery_queue.job import DoneKey, Job, JobStatus, Priority, Receipt
-from rtcore.protocol.json_codec import json_dumps, json_fragment
+from rtcore.protocol.json_codec import json_fragment, json_kept
 from rtcore.store.store import Change, Delete, Put, Store
 from rtcore.values.channels import channel_part, name_of_part
 from rtcore.values.events import Json
@@ -175,7 +175,7 @@ class QueueStore:
             queue, job_id = _split(key)
             fields: dict[str, Any] = {**cast("dict[str, Any]", document), **progress.get(key, {})}
             fields["due"] += trio.current_time() - self._clock()
-            fields["data"] = json_dumps(fields["data"])
+            fields["data"] = json_kept(fields["data"])
             fields["priority"] = Priority(fields["priority"])
             yield queue, Job(job_id=job_id, **fields)
 
