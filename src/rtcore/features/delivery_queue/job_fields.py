@@ -62,7 +62,7 @@ _number: Final = number(0)
 
 def wait_seconds(value: object) -> float:
     """Reads a wait, in seconds; a setting says how long it may be."""
-    return math.inf if isinstance(value, int) and value > sys.float_info.max else _number(value)
+    return math.inf if isinstance(value, int | float) and value > sys.float_info.max else _number(value)
 
 
 def over_zero(value: object) -> float:
