@@ -13,7 +13,7 @@ from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.publication import outcome_data
 from rtcore.hub.results import PublishOutcome
 from rtcore.protocol.envelope import encode_event_body
-from rtcore.protocol.json_codec import json_dumps, json_loads
+from rtcore.protocol.json_codec import json_kept, json_loads
 from rtcore.server.http_bodies import Fields, read_body, read_parameters
 from rtcore.server.http_context import HttpContext
 from rtcore.server.http_errors import HTTP_STATUS, error_response
@@ -57,7 +57,7 @@ async def publish(context: HttpContext, request: Request, identity: Identity) ->
 
     def carry_out(body: bytes) -> bytes:
         publication = _read(json_loads(body, context.limits.json_depth), "", context, identity)
-        return json_dumps(outcome_data(_publish(context, publication)))
+        return json_kept(outcome_data(_publish(context, publication)))
 
     return await answer_once(context, request, identity, carry_out)
 
@@ -80,7 +80,7 @@ async def publish_batch(context: HttpContext, request: Request, identity: Identi
             problem = f"a batch must have 1 to publish_batch_events={most} events, got {len(items)}"
             raise RequestError(code, problem, field="events")
         publications = [_read(item, f"events[{index}]", context, identity) for index, item in enumerate(items)]
-        return json_dumps({"outcomes": _publish_all(context, publications)})
+        return json_kept({"outcomes": _publish_all(context, publications)})
 
     return await answer_once(context, request, identity, carry_out)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from rtcore.errors import ErrorCode, RequestError, StoreError
-from rtcore.protocol.json_codec import json_dumps, json_loads
+from rtcore.protocol.json_codec import json_kept, json_loads
 from rtcore.store.store import Change, Delete, Put
 from rtcore.values.events import Json
 from rtcore.values.shown import show
@@ -111,7 +111,7 @@ def _record(change: Change) -> Record:
 
 
 def _encode_document(document: Json) -> bytes:
-    text = json_dumps(document)
+    text = json_kept(document)
     if len(text) > DOCUMENT_BYTES:
         problem = f"document of {len(text)} bytes exceeds document_bytes={DOCUMENT_BYTES}"
         raise RequestError(ErrorCode.TOO_LARGE, problem)

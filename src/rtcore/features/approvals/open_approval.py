@@ -8,7 +8,7 @@ from attrs import define, field
 from rtcore.features.approvals.approval import Approval
 from rtcore.features.approvals.approval_json import approval_to_wire
 from rtcore.hub.timeouts import Timer
-from rtcore.protocol.json_codec import json_dumps
+from rtcore.protocol.json_codec import json_kept
 
 __all__ = ["OpenApproval"]
 
@@ -45,5 +45,5 @@ class OpenApproval:
     def text(self) -> bytes:
         """Its JSON text, made once a step: a thousand approvers may come back at once."""
         if self._text is None:
-            self._text = json_dumps(approval_to_wire(self.approval))
+            self._text = json_kept(approval_to_wire(self.approval))
         return self._text

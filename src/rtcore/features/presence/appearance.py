@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from rtcore.protocol.json_codec import json_dumps
+from rtcore.protocol.json_codec import json_kept
 from rtcore.values.events import Json, format_timestamp
 from rtcore.values.rules import one_of, optional, text
 
@@ -92,5 +92,4 @@ class UserPresence:
 
     def text(self) -> bytes:
         """The same as JSON text."""
-        # A copy: what orjson returns holds on to the 4 KiB that it was written in (tracemalloc, and RSS).
-        return bytes(memoryview(json_dumps(self.record())))
+        return json_kept(self.record())

@@ -13,7 +13,7 @@ from rtcore.features.alerts.alerts import Alerts
 from rtcore.features.alerts.announcements import CHANNEL
 from rtcore.features.alerts.rule import DAYS_30, MESSAGE_LENGTH, RuleBody
 from rtcore.features.alerts.rule_state import Phase
-from rtcore.protocol.json_codec import json_dumps, json_loads
+from rtcore.protocol.json_codec import json_kept, json_loads
 from rtcore.protocol.wire_fields import read_object
 from rtcore.server.http_bodies import read_body, read_parameters
 from rtcore.server.http_context import HttpContext
@@ -56,7 +56,7 @@ def rest_module(alerts: Alerts) -> RestModule:
     async def add_rule(context: HttpContext, body: bytes, identity: Identity) -> StoredReply:
         rule = read_object(json_loads(body, context.limits.json_depth), RuleBody)
         added = await alerts.add_rule(rule, by=identity.user)
-        return StoredReply(status=200, body=json_dumps(alerts.rule_document(added.id)))
+        return StoredReply(status=200, body=json_kept(alerts.rule_document(added.id)))
 
     async def show(context: HttpContext, request: Request, identity: Identity) -> Response:
         read_parameters(request, ())
