@@ -10,7 +10,7 @@ ROOM = 1024  # bytes a document of some 40: its text, its key, their objects and
 
 
 async def test_a_small_document_takes_no_page_of_memory() -> None:
-    """orjson hands over short text in the 4 KiB that it was written in; kept, it would cost a hundred times its size."""
+    """orjson hands over short text in the 4 KiB that it was written in; kept, it would cost 100 times its size."""
     store = MemoryStore()
     changes = [Put("jobs", f"job-{number:04}", {"number": number, "state": "waiting"}) for number in range(COUNT)]
     tracemalloc.start()
