@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from attrs import define
 
 from rtcore._fast import FilterProgram, passing
-from rtcore.hub.cursor import Cursor
+from rtcore.hub.cursor import Cursor, Loss
 from rtcore.hub.encoding import Encoding
 from rtcore.hub.entry import Entry
 from rtcore.hub.event_log import EventLog, Retention
@@ -184,18 +184,17 @@ class Channel:
             told: Whether what comes makes good for all of it: the state, or whatever followed a position, or the word
                 that it is not there any more.
         """
-        loss = former.loss
-        if loss is not None:
-            settled, where = cursor.position.offset, former.view.where
-            again = [
-                event
-                for event in self.log.events(settled + 1, self.log.newest + 1)
-                if where.matches(event.type, event.channel, event.data)
-            ]
-            # Where newer events stand for older ones, the log does not know which of them were dropped.
-            exact = cursor.overflow is not Overflow.CONFLATE
-            former.loss = None if told else loss.until(settled, again if exact else None)
+        if former.loss is not None:
+            former.loss = None if told else self._not_given(former.loss, former.view.where, cursor)
         cursor.inherit(former)
+
+    def _not_given(self, loss: Loss, where: Filter, cursor: Cursor) -> Loss | None:
+        """What of a loss lies before the place where a cursor begins."""
+        settled = cursor.position.offset
+        if cursor.overflow is Overflow.CONFLATE:  # the log does not know which events were dropped for newer ones
+            return loss.until(settled, None)
+        later = self.log.events(settled + 1, self.log.newest + 1)
+        return loss.until(settled, (each for each in later if where.matches(each.type, each.channel, each.data)))
 
     def _view(self, where: Filter, encoding: Encoding | None, batch: Batch | None) -> View:
         key = (where, encoding, batch)
