@@ -46,7 +46,7 @@ HANDSHAKE = Measure("cpu_us_per_handshake", "CPU a handshake", "us")
 GROWTH = Measure("resident_kib_end", "memory a silent client", "KiB", per="silent", minus="resident_kib_opened")
 
 FAULTS = (
-    *("lost", "duplicated", "reordered", "too_late", "misdelivered", "unknown", "stalls", "closed"),
+    *("lost", "duplicated", "reordered", "too_late", "misdelivered", "unknown", "altered", "stalls", "closed"),
     *("protocol_errors", "bad_echoes"),
 )
 """Figures that should be 0; the report names each that is not."""

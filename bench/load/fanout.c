@@ -13,7 +13,8 @@ static template message;
 static bytes rendered;
 /* From here on messages are measured, also those that come after the stretch has closed: they are the slowest. */
 static uint32_t first_measured = UINT32_MAX, stalls;
-static uint64_t foreign, latest;
+static uint64_t latest;
+static strays others;
 
 void ignore_message(connection *from, const char *data, size_t length) { (void)from, (void)data, (void)length; }
 
@@ -25,7 +26,7 @@ static void on_marker(void *owner, uint32_t sequence) {
 }
 
 void fanout_message(connection *from, const char *data, size_t length) {
-    if (from->role == SUBSCRIBER) foreign += markers_find(data, length, on_marker, from);
+    if (from->role == SUBSCRIBER) markers_find(&message, data, length, on_marker, from, &others);
 }
 
 static void publish(connection *publisher, uint64_t due) {
@@ -105,7 +106,8 @@ static void report(const options *wanted) {
     result_number("reordered", (double)books.reordered);
     result_number("too_late", (double)books.too_late);
     result_number("misdelivered", (double)books.misdelivered);
-    result_number("unknown", (double)(books.unknown + foreign));
+    result_number("unknown", (double)(books.unknown + others.foreign));
+    result_number("altered", (double)others.altered);
     result_number("stalls", stalls);
     result_number("pings", (double)tally.pings);
     result_number("resident_kib_end", end.resident_kib);

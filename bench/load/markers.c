@@ -33,6 +33,8 @@ void markers_begin(uint16_t run) {
     fill_pool();
 }
 
+static const char *padding_of(uint32_t sequence) { return pool + sequence * 61 % POOL; }
+
 static const char *only(const char *source, const char *name) {
     const char *at = strstr(source, name);
     if (at && strstr(at + 1, name)) fail("%s stands twice in the message", name);
@@ -77,7 +79,7 @@ void template_render(const template *self, bytes *message, uint32_t sequence, ui
     memcpy(to, self->text.data, self->text.length);
     write_hexadecimal(to + self->marker + 1, this_run, 4);
     write_hexadecimal(to + self->marker + 5, sequence, 8);
-    if (self->padding_length) memcpy(to + self->padding, pool + sequence * 61 % POOL, self->padding_length);
+    if (self->padding_length) memcpy(to + self->padding, padding_of(sequence), self->padding_length);
     if (self->addressed)
         for (size_t i = RECIPIENT_DIGITS; i-- > 0; recipient /= 10) to[self->recipient + i] = (char)('0' + recipient % 10);
     message->length += self->text.length;
@@ -94,8 +96,13 @@ static inline int64_t read_hexadecimal(const char *from, int count) {
     return value;
 }
 
-size_t markers_find(const char *data, size_t length, found_marker found, void *owner) {
-    size_t foreign = 0;
+/* Whether what follows the marker is what was published with it. */
+static bool unaltered(const template *sent, const char *from, const char *end, uint32_t sequence) {
+    if (sent->padding != sent->marker + MARKER_LENGTH) return true; /* none, or the server may have moved it */
+    return (size_t)(end - from) >= sent->padding_length && !memcmp(from, padding_of(sequence), sent->padding_length);
+}
+
+void markers_find(const template *sent, const char *data, size_t length, found_marker found, void *owner, strays *others) {
     const char *end = data + length;
     while (end - data >= MARKER_LENGTH) {
         const char *at = memchr(data, '^', (size_t)(end - data) - MARKER_LENGTH + 1);
@@ -105,9 +112,9 @@ size_t markers_find(const char *data, size_t length, found_marker found, void *o
             data = at + 1;
             continue;
         }
-        if (run == this_run) found(owner, (uint32_t)sequence);
-        else foreign++;
         data = at + MARKER_LENGTH;
+        if (run != this_run) others->foreign++;
+        else if (!unaltered(sent, data, end, (uint32_t)sequence)) others->altered++;
+        else found(owner, (uint32_t)sequence);
     }
-    return foreign;
 }

@@ -2,7 +2,8 @@
  * The markers that make a delivery provable, and the messages that carry them.
  *
  * A marker is `^`, four hexadecimal digits of the run, eight of the message's number, `$`. Times stay in the generator's own
- * table, by number: none travels, so none can be altered or misread.
+ * table, by number: none travels, so none can be altered or misread. Padding depends on the number: where it stands right
+ * behind the marker, each delivery is compared with what was published.
  */
 #ifndef MARKERS_H
 #define MARKERS_H
@@ -23,7 +24,12 @@ void template_render(const template *self, bytes *message, uint32_t sequence, ui
 
 void markers_begin(uint16_t run);
 
+/* Markers that prove nothing: those of other runs, and those whose padding is not the one that was published. */
+typedef struct {
+    uint64_t foreign, altered;
+} strays;
+
 typedef void (*found_marker)(void *owner, uint32_t sequence);
-/* Calls for each whole marker of this run; returns how many there were of other runs. */
-size_t markers_find(const char *data, size_t length, found_marker found, void *owner);
+/* Calls for each whole marker of this run that `sent` was published with; counts the others. */
+void markers_find(const template *sent, const char *data, size_t length, found_marker found, void *owner, strays *others);
 #endif

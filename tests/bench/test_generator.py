@@ -51,7 +51,7 @@ def occurrences(figures: Mapping[str, float], of: int, modulus: int = 10) -> int
 
 
 def faults(figures: Mapping[str, float]) -> dict[str, float]:
-    names = ("lost", "duplicated", "reordered", "too_late", "misdelivered", "unknown", "protocol_errors", "stalls")
+    names = ("lost", "duplicated", "reordered", "too_late", "misdelivered", "unknown", "altered", "protocol_errors", "stalls")
     return {name: figures[name] for name in names if figures[name]}
 
 
@@ -152,6 +152,33 @@ def test_marker_with_one_wrong_character_is_no_delivery(run: Run, make_frame: Fr
     figures = run(spoil)
     assert figures["delivered"] == 0
     assert figures["lost"] == figures["expected"] > 0
+
+
+@pytest.mark.parametrize("place", [MARKER, 100, -1])
+def test_message_whose_text_was_altered_is_no_delivery(place: int, run: Run, make_frame: Frame) -> None:
+    """A buffer sent before it is filled, or filled anew too soon, has whole markers and the wrong text behind them."""
+
+    def spoil(number: int, message: bytes) -> bytes:
+        spoilt = bytearray(message)
+        spoilt[place] ^= 1
+        return make_frame(bytes(spoilt) if number % 10 == 3 else message)
+
+    figures = run(spoil)
+    altered = occurrences(figures, 3) * CLIENTS
+    assert faults(figures) == {"lost": altered, "altered": altered}
+    assert altered > 0
+
+
+def test_message_that_was_cut_short_is_no_delivery(run: Run, make_frame: Frame) -> None:
+    figures = run(lambda number, message: make_frame(message[:-1] if number % 10 == 3 else message))
+    assert figures["altered"] == figures["lost"] == occurrences(figures, 3) * CLIENTS
+
+
+def test_padding_that_stands_by_itself_is_not_compared(run: Run, make_frame: Frame) -> None:
+    """A server may send the fields of a message in another order."""
+    figures = run(lambda _, message: make_frame(message[MARKER:] + message[:MARKER]), message="{M} {PAD}")
+    assert faults(figures) == {}
+    assert figures["delivered"] == figures["expected"] > 0
 
 
 def test_what_the_publisher_hears_itself_is_no_delivery(run: Run, make_frame: Frame) -> None:
