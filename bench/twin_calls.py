@@ -55,7 +55,7 @@ def event_ring(twin: Twin) -> Calls:
     def append_and_evict() -> None:
         """A full event log: one comes, one goes."""
         head = full.head
-        full.append(MESSAGE, head, 1, 200, float(head))
+        full.append(MESSAGE, head, 200, float(head))
         full.evict_to(head - 999)
 
     return {
@@ -68,7 +68,7 @@ def event_ring(twin: Twin) -> Calls:
 
 def _filled(ring: Any) -> Any:
     for number in range(1000):
-        ring.append(MESSAGE, number, 1, 200, float(number))
+        ring.append(MESSAGE, number, 200, float(number))
     return ring
 
 

@@ -13,7 +13,8 @@ static const char USAGE[] =
     "  --ready TEXT         a client is ready with the first message that has this in it; --publisher-ready TEXT\n"
     "  --clients N          of whom --opening N at once are being opened\n"
     "  --silent N           further clients that say --first and then never read\n"
-    "  --message TEMPLATE   {M} is replaced by the marker, {PAD} by text up to --size bytes, {ID} by the recipient\n"
+    "  --message TEMPLATE   {M} is replaced by the marker, {PAD} by text up to --size bytes, {ID} by the recipient;\n"
+    "                       {M}{PAD}: the text that comes is compared with what was published\n"
     "  --addressed          message k is for client k % N alone\n"
     "  --window N --burst N closed loop: up to N on their way, published N at a time; or --rate R  open loop, R a second\n"
     "  --size BYTES --seconds S --warm-up S --settle S --patience S --deflate\n";

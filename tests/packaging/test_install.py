@@ -24,7 +24,7 @@ import rtcore._fast as fast
 bucket = fast.TokenBucket(1.0, 1, 0.0)
 assert bucket.take(0.0) and not bucket.take(0.0)
 ring = fast.EventRing()
-ring.append("event", 1, 0, 10, 0.0)
+ring.append("event", 1, 10, 0.0)
 assert ring.slice(0, 1) == ["event"]
 payload = fast.MessageDeflater().compress(b"hello hello hello")
 inflater = fast.MessageInflater(15, False, 100)

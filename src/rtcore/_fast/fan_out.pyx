@@ -89,7 +89,7 @@ cdef inline Attempt _send_many(int descriptor, iovec *pieces, size_t count) noex
 
 cdef int _grow(void **array, Py_ssize_t *capacity, Py_ssize_t needed, size_t size) except -1:
     """Make room for `needed` items of `size` bytes; the array stays as it was if there is no memory."""
-    cdef Py_ssize_t wanted = max(needed, 2 * capacity[0], 16)
+    cdef Py_ssize_t wanted = max(needed, 2 * capacity[0], 2)  # most groups are of one
     cdef void *grown
     if needed <= capacity[0]:
         return 0

@@ -1,12 +1,13 @@
 """
-A ring of items with their offset, lane, size and time, found by any of these without a walk.
+A ring of items with their offset, size and time, found by any of these without a walk.
 
 An item's index counts from 0 and never changes, whatever is dropped before it: a cursor is a plain integer, and lag is
 a subtraction. Offsets strictly increase and times never decrease, so both are found by bisection. Each slot also keeps
 the bytes that went before it, so the bytes between two indices are one subtraction.
 
 The ring itself has no bound: the owner evicts by count, bytes or age, since only the owner knows who still needs an
-item. Slots double as they are needed and are given back when seven eighths stand empty.
+item. Slots double as they are needed and are given back when seven eighths stand empty. A channel has a ring, and so
+has each of its views: an empty one is to cost next to nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from array import array
 
 __all__ = ["EventRing"]
 
-_SMALLEST = 8
+_SMALLEST = 4
 """Slots of the first allocation; a power of two, as every capacity is, so a slot is a mask away from its index."""
 
 _LARGEST = 1 << 40
@@ -30,7 +31,7 @@ class EventRing:
     Integers are signed and of 64 bits; beyond, a method raises OverflowError or the error it has for the value.
     """
 
-    __slots__ = ("_before", "_items", "_lanes", "_mask", "_offsets", "_sizes", "_times", "_written", "first", "head")
+    __slots__ = ("_before", "_items", "_mask", "_offsets", "_times", "_written", "first", "head")
 
     first: int
     """Index of the oldest item; equal to `head` when the ring is empty."""
@@ -44,8 +45,6 @@ class EventRing:
         self._mask = -1
         self._items: list[object] = []
         self._offsets = array("q")
-        self._lanes = array("b")
-        self._sizes = array("q")
         self._before = array("q")
         self._times = array("d")
 
@@ -57,14 +56,13 @@ class EventRing:
         """Sum of the sizes held."""
         return self.bytes_between(self.first, self.head)
 
-    def append(self, item: object, offset: int, lane: int, size: int, timestamp: float) -> int:
+    def append(self, item: object, offset: int, size: int, timestamp: float) -> int:
         """
         Add the newest item.
 
         Args:
             item: Anything; held until it is evicted.
             offset: Greater than that of the item before it.
-            lane: 0 to 127.
             size: Bytes that the item stands for, 0 to 2**40.
             timestamp: Seconds; not earlier than that of the item before it.
 
@@ -74,12 +72,12 @@ class EventRing:
         Raises:
             ValueError: If any of these does not hold; nothing was added.
         """
-        if not 0 <= lane <= 127:
-            raise ValueError(f"lane must be 0 to 127, got {lane}")
         if not 0 <= size <= _LARGEST:
             raise ValueError(f"size must be 0 to {_LARGEST}, got {size}")
         if timestamp != timestamp:
             raise ValueError("timestamp must be a number, got nan")
+        while self.head - self.first > self._mask:
+            self._resize(max(_SMALLEST, 2 * (self._mask + 1)))
         index = self.head
         if index > self.first:
             newest = (index - 1) & self._mask
@@ -87,13 +85,9 @@ class EventRing:
                 raise ValueError(f"offset {offset} is not above {self._offsets[newest]}")
             if timestamp < self._times[newest]:
                 raise ValueError(f"timestamp {timestamp} is before {self._times[newest]}")
-        if index - self.first > self._mask:
-            self._resize(max(_SMALLEST, 2 * (self._mask + 1)))
         slot = index & self._mask
         self._offsets[slot] = offset
         self._times[slot] = timestamp
-        self._lanes[slot] = lane
-        self._sizes[slot] = size
         self._before[slot] = self._written
         self._items[slot] = item
         self._written += size
@@ -107,14 +101,6 @@ class EventRing:
     def offset_at(self, index: int) -> int:
         """The offset at an index. Raises IndexError outside `first` to `head`."""
         return self._offsets[self._slot(index)]
-
-    def lane_at(self, index: int) -> int:
-        """The lane at an index. Raises IndexError outside `first` to `head`."""
-        return self._lanes[self._slot(index)]
-
-    def size_at(self, index: int) -> int:
-        """The bytes at an index. Raises IndexError outside `first` to `head`."""
-        return self._sizes[self._slot(index)]
 
     def timestamp_at(self, index: int) -> float:
         """The time at an index, in seconds. Raises IndexError outside `first` to `head`."""
@@ -236,22 +222,18 @@ class EventRing:
         return self._written if index == self.head else self._before[index & self._mask]
 
     def _resize(self, capacity: int) -> None:
-        """Move everything to new slots; `capacity` is a power of two and holds it."""
-        items, offsets, lanes = self._items, self._offsets, self._lanes
-        sizes, before, times = self._sizes, self._before, self._times
-        old_mask = self._mask
-        self._items = [None] * capacity
-        self._offsets = array("q", bytes(8 * capacity))
-        self._lanes = array("b", bytes(capacity))
-        self._sizes = array("q", bytes(8 * capacity))
-        self._before = array("q", bytes(8 * capacity))
-        self._times = array("d", bytes(8 * capacity))
-        self._mask = capacity - 1
+        """Move everything to new slots; `capacity` is a power of two."""
+        items: list[object] = [None] * capacity
+        offsets, before = array("q", bytes(8 * capacity)), array("q", bytes(8 * capacity))
+        times = array("d", bytes(8 * capacity))
+        # Making these may run the collector, and with it code that uses the ring: only now is what it holds looked at.
+        if self.head - self.first > capacity:
+            return
         for index in range(self.first, self.head):
-            old, new = index & old_mask, index & self._mask
-            self._items[new] = items[old]
-            self._offsets[new] = offsets[old]
-            self._lanes[new] = lanes[old]
-            self._sizes[new] = sizes[old]
-            self._before[new] = before[old]
-            self._times[new] = times[old]
+            old, new = index & self._mask, index & (capacity - 1)
+            items[new] = self._items[old]
+            offsets[new] = self._offsets[old]
+            before[new] = self._before[old]
+            times[new] = self._times[old]
+        self._items, self._offsets, self._before, self._times = items, offsets, before, times
+        self._mask = capacity - 1

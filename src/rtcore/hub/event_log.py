@@ -105,7 +105,7 @@ class EventLog:
         if offset != ring.head + 1:
             raise ValueError(f"offset {offset} does not follow {ring.head}")
         entry = Entry(event)
-        ring.append(entry, offset, event.lane, len(event.body), timestamp)
+        ring.append(entry, offset, len(event.body), timestamp)
         self.last_timestamp = timestamp
         self._forget(self._events, timestamp)
         return entry
@@ -120,9 +120,7 @@ class EventLog:
 
     def entries(self, start: int, stop: int) -> list[Entry]:
         """The entries of these events."""
-        ring = self._ring
-        first = max(start - 1, ring.first)
-        return cast("list[Entry]", ring.slice(first, max(first, min(stop - 1, ring.head))))
+        return cast("list[Entry]", self._ring.slice(start - 1, stop - 1))
 
     def locate(self, since: Since, now: float) -> Start:
         """Where a request for the past begins, and whether the log still reaches back that far."""

@@ -76,7 +76,7 @@ class View:
         for entry in log.entries(log.oldest, log.newest + 1):
             event = entry.event
             if where.matches(event.type, event.channel, event.data):
-                self._ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
+                self._ring.append(entry, event.offset, len(event.body), event.timestamp)
         self.due = self.flushed = self._settled = self._needed = self._ring.head
 
     @property
@@ -106,7 +106,7 @@ class View:
     def append(self, entry: Entry) -> None:
         """Add an event that passes the filter. The caller says when it is due."""
         event, ring = entry.event, self._ring
-        ring.append(entry, event.offset, event.lane, len(event.body), event.timestamp)
+        ring.append(entry, event.offset, len(event.body), event.timestamp)
         ring.evict_before(self.log.oldest, self._needed)
 
     def hold_from(self, index: int) -> None:
@@ -196,8 +196,8 @@ class View:
         return deliveries
 
     def entries(self, start: int, stop: int) -> list[Entry]:
-        """Entries with `start <= index < stop`."""
-        return cast("list[Entry]", self._ring.slice(max(start, self._ring.first), stop)) if start < stop else []
+        """Entries with `start <= index < stop`, as far as they are held."""
+        return cast("list[Entry]", self._ring.slice(start, stop))
 
     def offset_before(self, index: int) -> int:
         """The offset up to which everything is settled for a cursor whose next entry is at `index`."""
