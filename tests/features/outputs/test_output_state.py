@@ -84,6 +84,25 @@ def test_pages_are_the_whole_and_each_fits(seed: int) -> None:
         assert state.page(state.length, maximum, most) == state.content(state.length)
 
 
+@pytest.mark.parametrize("most", [10, 5_000, 49_000, 100_000])
+def test_page_of_long_content_is_found_for_the_price_of_writing_it_a_few_times(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody waits meanwhile."""
+    state = OutputState(Kind.TEXT, 100_000)
+    state.append_text("x" * 50_000)
+    written = 0
+
+    def count(value: str) -> bytes:
+        nonlocal written
+        written += len(value)
+        return json_dumps(value)
+
+    monkeypatch.setattr("rtcore.features.outputs.output_state.json_dumps", count)
+    assert len(state.page(0, 100_000, most).text) == min(most - 2, 50_000)
+    assert written <= 3 * 50_000
+
+
 @pytest.mark.parametrize("kept", [200, 3_000])
 @pytest.mark.parametrize("seed", range(20))
 def test_content_agrees_with_the_whole(seed: int, kept: int) -> None:
