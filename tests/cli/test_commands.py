@@ -209,6 +209,14 @@ def test_check_finds_what_only_the_start_of_a_server_would(run: Run, tmp_path: P
     assert b"missing.pem" in ended.stderr
 
 
+def test_check_warns_of_what_is_allowed_and_may_not_be_meant(run: Run) -> None:
+    """As the server's log will, but before it is there for everybody."""
+    ended = run("check", "--set", "host=0.0.0.0", **KEY)
+    assert ended.returncode == 0
+    assert ended.stderr.startswith(b"warning: $.tls: tokens cross the network in the clear")
+    assert run("check", **KEY).stderr == b""
+
+
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_store_that_cannot_be_is_a_fault_of_the_settings(run: Run, tmp_path: Path, command: str) -> None:
     """A check that passes promises a start."""

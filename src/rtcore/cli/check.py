@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rtcore.cli.serving import serving_faults
+from rtcore.cli.serving import look_at
 from rtcore.cli.settings_options import add_settings_arguments, settings_of
 from rtcore.cli.terminal import complain
 from rtcore.server.settings_converter import settings_table
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
     add_settings_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the settings as JSON")
-    parser.epilog = "Exit code 2 and one line per fault if something is wrong; secrets are never shown."
+    parser.epilog = "Exit code 2 and one line per fault if something is wrong; one line per warning; secrets are never shown."
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,10 +33,12 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     table = settings_table(settings)
     print(json.dumps(table, indent=2) if options.json else "\n".join(_lines(table, "")))
-    faults = serving_faults(settings)
-    for fault in faults:
+    findings = look_at(settings)
+    for warning in findings.warnings:
+        complain(f"warning: {escape(warning)}")
+    for fault in findings.faults:
         complain(escape(fault))
-    return 2 if faults else 0
+    return 2 if findings.faults else 0
 
 
 def _lines(value: Any, path: str) -> Iterator[str]:  # Any: JSON

@@ -13,7 +13,7 @@ import trio
 
 from rtcore.application import open_hub
 from rtcore.cli.server_options import DEFAULT_URL
-from rtcore.cli.serving import serving_faults
+from rtcore.cli.serving import look_at
 from rtcore.cli.settings_options import add_settings_arguments, settings_of
 from rtcore.errors import SettingsError
 from rtcore.server.server import Server
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
             "allow_anonymous": options.allow_anonymous or None,
         },
     )
-    faults = serving_faults(settings)
+    faults = look_at(settings).faults
     if faults:
         raise SettingsError("\n".join(faults))
     logging.basicConfig(

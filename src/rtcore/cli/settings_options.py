@@ -31,7 +31,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(options: argparse.Namespace, flags: Mapping[str, object] | None = None) -> Settings:
     """
-    The effective settings, each of which is right by itself; `serving_faults` looks at what is wrong between them.
+    The effective settings, each of which is right by itself; `look_at` looks at what is wrong between them.
 
     Args:
         options: What `add_settings_arguments` declared.
