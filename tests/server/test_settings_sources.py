@@ -181,6 +181,14 @@ def test_environment_text_is_read_as_the_type_of_its_setting() -> None:
     assert settings.authentication is not None
 
 
+def test_list_may_be_json_as_in_the_file() -> None:
+    """Read with commas it would be one role with brackets in its name, and nobody would say so."""
+    settings = load_settings(environ={"RTCORE_ANONYMOUS_ROLES": ' ["publisher", "a,b"]', "RTCORE_ORIGINS": "[]"})
+    assert (settings.anonymous_roles, settings.origins) == ({"publisher", "a,b"}, ())
+    with pytest.raises(SettingsError, match=r"\[1\]: expected text, got 5 \(from RTCORE_ANONYMOUS_ROLES\)"):
+        load_settings(environ={"RTCORE_ANONYMOUS_ROLES": '["publisher", 5]'})
+
+
 def test_environment_faults_name_the_variable() -> None:
     """Whoever set the variable looks for its name."""
     environ = {

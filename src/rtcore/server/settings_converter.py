@@ -74,8 +74,8 @@ def structure_settings(table: Mapping[str, object], labels: Mapping[str, str] | 
 
     Args:
         table: Nested tables as TOML has them.
-        labels: Path to where its value came from, such as `RTCORE_PORT`; added to a fault on
-            the way to it.
+        labels: Path to where its value came from, such as `RTCORE_PORT`; added to a fault in
+            it, or on the way to it.
 
     Raises:
         SettingsError: With one line per fault.
@@ -115,9 +115,12 @@ def settings_table(settings: Settings) -> dict[str, Any]:
 
 
 def _labelled(path: str, message: str, labels: Mapping[str, str]) -> str:
-    below = (path + ".", path + "[")
-    label = labels.get(path) or next((labels[name] for name in labels if name.startswith(below)), None)
+    label = labels.get(path) or next((labels[name] for name in labels if _one_in_the_other(path, name)), None)
     return f"{path}: {message}" + (f" (from {label})" if label else "")
+
+
+def _one_in_the_other(path: str, other: str) -> bool:
+    return other.startswith((f"{path}.", f"{path}[")) or path.startswith((f"{other}.", f"{other}["))
 
 
 # Faults

@@ -43,16 +43,22 @@ def parse_text(text: str, kind: Any) -> object:
     if inner is float:
         return float(text) if _NUMBER.fullmatch(text.strip()) else text
     if get_origin(inner) in (tuple, frozenset):
-        item = get_args(inner)[0]
-        return [parse_text(part.strip(), item) for part in text.split(",") if part.strip()]
+        return _list(text, get_args(inner)[0])
     if is_table(inner):
-        return _table(text)
+        found = _json(text, dict)
+        return text if found is None else found
     return text
 
 
-def _table(text: str) -> object:
+def _list(text: str, item: Any) -> object:
+    """With commas; or as JSON, which whoever knows TOML tries first: `["admin"]` must not become a role of that name."""
+    found = _json(text, list)
+    return found if found is not None else [parse_text(part.strip(), item) for part in text.split(",") if part.strip()]
+
+
+def _json(text: str, kind: type) -> object | None:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return text
-    return value if isinstance(value, dict) else text
+        return None
+    return value if isinstance(value, kind) else None
