@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
     add_settings_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the settings as JSON")
-    parser.epilog = "Exit code 2 and one line per fault if something is wrong; one line per warning; secrets are never shown."
+    parser.epilog = "Exit code 2 and one line per fault if something is wrong; secrets are never shown."
 
 
 def run(options: argparse.Namespace) -> int:

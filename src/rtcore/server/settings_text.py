@@ -51,7 +51,7 @@ def parse_text(text: str, kind: Any) -> object:
 
 
 def _list(text: str, item: Any) -> object:
-    """With commas; or as JSON, which whoever knows TOML tries first: `["admin"]` must not become a role of that name."""
+    """With commas; or as JSON, which looks like TOML: `["admin"]` must not become one role with such a name."""
     found = _json(text, list)
     return found if found is not None else [parse_text(part.strip(), item) for part in text.split(",") if part.strip()]
 
