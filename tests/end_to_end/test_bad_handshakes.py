@@ -99,6 +99,7 @@ REFUSALS: dict[str, tuple[bytes, int]] = {
     "short key": (request(Sec_WebSocket_Key="YQ=="), 400),
     "no host": (request(Host=None), 400),
     "strange origin": (request(Origin="https://evil.example"), 403),
+    "rebound host in the target": (request("GET http://evil.example/ws HTTP/1.1", Origin="http://localhost"), 403),
     "rebound host": (request(Host="evil.example", Origin="http://evil.example"), 403),
     "body": (request(Content_Length="5"), 400),
     "HTTP/1.0": (request("GET /ws HTTP/1.0"), 505),

@@ -15,6 +15,7 @@ from rtcore.protocol.handshake import (
     Accepted,
     accept_handshake,
     accept_key,
+    asked_host,
     parse_extensions,
     refusal_response,
     wants_websocket,
@@ -365,3 +366,19 @@ def test_other_method_at_a_websocket_path_is_refused_with_405_even_without_an_up
         accept_handshake(parse_request_head(b"POST /ws HTTP/1.1\r\nHost: x\r\n\r\n", Limits()))
     assert caught.value.status == 405
     assert ("Allow", "GET") in caught.value.headers
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("/ws", "header.example"),
+        ("/ws://other.example/", "header.example"),
+        ("http://target.example", "target.example"),
+        ("HTTPS://target.example:8443/ws?a=b", "target.example:8443"),
+        ("http://target.example?a=/ws", "target.example"),
+    ],
+)
+def test_host_of_an_absolute_target_stands_before_the_header(target: str, host: str) -> None:
+    """Whether a page may ask is judged by the host that it asks for. Source: RFC 9112, section 3.2.2."""
+    head = f"GET {target} HTTP/1.1\r\nHost: header.example\r\n\r\n"
+    assert asked_host(parse_request_head(head.encode(), Limits())) == host

@@ -26,6 +26,7 @@ __all__ = [
     "Accepted",
     "accept_handshake",
     "accept_key",
+    "asked_host",
     "parse_extensions",
     "refusal_response",
     "select_subprotocol",
@@ -43,6 +44,7 @@ _PARAMETER: Final = re.compile(
     r'(?:[ \t]*=[ \t]*(?:([!#$%&\'*+.^_`|~0-9A-Za-z-]+)|"((?:[\t !#-\[\]-~]|\\[\t -~])*)"))?',
     re.ASCII,
 )
+_AUTHORITY_END: Final = re.compile(r"[/?]")
 _CODES: Final = MappingProxyType(
     {
         401: ErrorCode.AUTHENTICATION_FAILED,
@@ -81,6 +83,18 @@ class Accepted:
 def wants_websocket(head: RequestHead) -> bool:
     """Whether the request asks for WebSocket, rightly or wrongly: `accept_handshake` says which."""
     return _lists(head, "upgrade", "websocket")
+
+
+def asked_host(head: RequestHead) -> str | None:
+    """
+    The host that a request is for: that of an absolute target, whatever the `Host` header says; None for neither.
+
+    Source: RFC 9112, section 3.2.2.
+    """
+    scheme, separator, rest = head.target.partition("://")
+    if not separator or not scheme.isalpha():
+        return head.get("host")
+    return _AUTHORITY_END.split(rest, maxsplit=1)[0]
 
 
 def accept_handshake(

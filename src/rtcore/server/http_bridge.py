@@ -161,7 +161,7 @@ class _Connection:
             self.peer.server,
             self._send,
         )
-        protocol.limits = self.config.limits
+        protocol.read_strictly(self.config.limits)
         return protocol
 
     def _allow(self, seconds: float) -> None:

@@ -106,10 +106,10 @@ def patient(error: RequestError, retry_after: Callable[[], float]) -> RequestErr
     return error
 
 
-def refusal_body(status: int, retry_after: float | None = None) -> bytes:
-    """The JSON body for a request that was refused by its head alone."""
+def refusal_body(status: int, retry_after: float | None = None, *, problem: str | None = None) -> bytes:
+    """The JSON body for a request that was refused by its head alone; `problem`: what is wrong, where that is known."""
     code, message = _REFUSALS.get(status, (ErrorCode.MALFORMED, HTTPStatus(status).phrase))
-    return json_answer(_document(RequestError(code, message, retry_after=retry_after)))
+    return json_answer(_document(RequestError(code, problem or message, retry_after=retry_after)))
 
 
 class ErrorAnswers:

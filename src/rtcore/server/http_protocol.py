@@ -2,8 +2,8 @@
 Hypercorn's HTTP/1.1 state machine, narrowed to what rtcore serves.
 
 Left out: HTTP/2 (both ways into it), WebSocket (the listener takes upgrades before they come here) and reply bodies for
-errors that are not JSON. Added: bounds on a complete request head, which h11 enforces only while a head is incomplete,
-and an honest `Connection: close` whenever this reply will be the last one.
+errors that are not JSON. Added: every head is read as strictly as a connection's first (`StrictConnection`), and an
+honest `Connection: close` whenever this reply will be the last one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import H11SendableEvent
 
+from rtcore.protocol.handshake import asked_host, wants_websocket
+from rtcore.protocol.header_grammar import RequestHead
+from rtcore.server.http_connection import StrictConnection
 from rtcore.server.http_errors import refusal_body
 from rtcore.values.limits import Limits
 
@@ -29,8 +32,12 @@ _CLOSE = (b"connection", b"close")
 class BoundedH11Protocol(H11Protocol):
     """One HTTP/1.1 connection: bytes in through `handle`, bytes out through the `send` it was given."""
 
-    limits: Limits = Limits()
+    connection: StrictConnection
     _held: bytes = b""
+
+    def read_strictly(self, limits: Limits) -> None:
+        """Before the first byte: with these bounds on a head."""
+        self.connection = StrictConnection(limits)
 
     @property
     def owes_input(self) -> bool:
@@ -51,9 +58,11 @@ class BoundedH11Protocol(H11Protocol):
         """Never switch to HTTP/2: an `Upgrade: h2c` may be ignored. Source: RFC 9110, section 7.8."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        refusal = self._refusal(request)
-        if refusal is not None:
-            await self._send_error_response(refusal)
+        head = self.connection.head
+        assert head is not None, "h11 has seen no other"
+        if wants_websocket(head):
+            # Only the first request of a connection can become a WebSocket; by now the bytes belong to HTTP.
+            await self._send_error_response(400)
             await self.send(Closed())
             return
         self.stream = HTTPStream(
@@ -71,27 +80,13 @@ class BoundedH11Protocol(H11Protocol):
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
-                headers=list(request.headers),
-                http_version=request.http_version.decode("ascii"),
-                method=request.method.decode("ascii").upper(),
-                raw_path=_origin_form(request.target),
+                headers=_headers(head),
+                http_version=head.version,
+                method=head.method,  # as it is: to whom case matters, `get` is no GET (RFC 9110, section 9.1)
+                raw_path=(f"{head.path}?{head.query}" if head.query else head.path).encode("ascii"),
                 state=self.connection_state,
             )
         )
-
-    def _refusal(self, request: h11.Request) -> int | None:
-        """The status that a complete head is refused with; None when it is served."""
-        if request.http_version not in (b"1.0", b"1.1"):
-            return 505
-        if len(request.target) > self.limits.request_line_bytes:
-            return 414
-        lengths = [len(name) + len(value) for name, value in request.headers]
-        if len(lengths) > self.limits.request_headers or sum(lengths) > self.limits.request_head_bytes:
-            return 431
-        if any(name == b"upgrade" and b"websocket" in value.lower() for name, value in request.headers):
-            # Only the first request of a connection can become a WebSocket; by now the bytes belong to HTTP.
-            return 400
-        return None
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         """Write the head of a reply together with what follows it: one packet and one system call for most replies."""
@@ -106,7 +101,8 @@ class BoundedH11Protocol(H11Protocol):
             await self.send(RawData(data))
 
     async def _send_error_response(self, status_code: int) -> None:
-        body = refusal_body(status_code)
+        refused = self.connection.refused
+        body = refusal_body(status_code, problem=None if refused is None else str(refused))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), _CLOSE]
         await self._send_h11_event(
             h11.Response(
@@ -118,10 +114,10 @@ class BoundedH11Protocol(H11Protocol):
         await self._send_h11_event(h11.EndOfMessage())
 
 
-def _origin_form(target: bytes) -> bytes:
-    """The path and query of a request target; a server must accept the absolute form too. RFC 9112, section 3.2.2."""
-    scheme, separator, rest = target.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
-        return target
-    _, slash, path = rest.partition(b"/")
-    return slash + path if slash else b"/"
+def _headers(head: RequestHead) -> list[tuple[bytes, bytes]]:
+    """The headers, with the host that the target names where it names one. Source: RFC 9112, section 3.2.2."""
+    host = asked_host(head)
+    headers = [(name, value) for name, value in head.headers if name != "host"]
+    if host is not None:
+        headers.insert(0, ("host", host))
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]

@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 
 from rtcore.errors import AuthenticationError, ErrorCode, HandshakeRefused
 from rtcore.protocol.compression import CompressionLevel, CompressionSettings
-from rtcore.protocol.handshake import Accepted, accept_handshake, refusal_response, wants_websocket
+from rtcore.protocol.handshake import Accepted, accept_handshake, asked_host, refusal_response, wants_websocket
 from rtcore.protocol.header_grammar import HeadReader, RequestHead, parse_request_head
 from rtcore.server.admission import ConnectionPool
 from rtcore.server.authentication import Authenticator, bearer_token
@@ -136,7 +136,7 @@ class Reception:
         peer = connected.client[0]
         secure = connected.secure or self._proxies.is_secure(peer, head)
         token_needed = self._authenticator is not None and not profile.anonymous
-        self._origins.check(head.get("origin"), head.get("host"), secure=secure, token_needed=token_needed)
+        self._origins.check(head.get("origin"), asked_host(head), secure=secure, token_needed=token_needed)
         identity = self._identify(head, profile)
         address = self._proxies.client_address(peer, head)
         self._check_open()
