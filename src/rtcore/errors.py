@@ -162,12 +162,15 @@ class HandshakeRefused(RtcoreError):
         *,
         headers: tuple[tuple[str, str], ...] = (),
         code: ErrorCode | None = None,
+        head_only: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
         self.code = code
         """What the body says; None: what the status means."""
+        self.head_only = head_only
+        """Whether the answer must have no body, as that to HEAD."""
 
 
 class ConnectionClosed(RtcoreError):

@@ -174,6 +174,21 @@ def test_a_key_is_judged_as_decoding_judges_it() -> None:
 def test_an_upgrade_that_is_not_a_get_is_refused_with_what_is_allowed(method: str) -> None:
     refused = refusal(request(method=method))
     assert (refused.status, refused.headers) == (405, (("Allow", "GET"),))
+    assert str(refused) == f'a WebSocket handshake is a GET, got "{method}"'
+
+
+def test_method_that_is_refused_is_repeated_in_short() -> None:
+    """It is logged as well, and may be as long as a line."""
+    refused = refusal(request(method="A" * 7000))
+    assert str(refused) == f'a WebSocket handshake is a GET, got "{"A" * 60}"... (7000 characters)'
+
+
+def test_refusal_of_head_has_the_length_of_its_body_and_no_body() -> None:
+    """Whoever asked with HEAD reads none, and would take it for the next response. RFC 9110, section 9.3.2."""
+    head, _, body = refusal_response(refusal(request(method="HEAD"))).partition(b"\r\n\r\n")
+    assert body == b""
+    length = len(refusal_response(refusal(request(method="POST"))).partition(b"\r\n\r\n")[2])
+    assert b"Content-Length: %d" % length in head
 
 
 @pytest.mark.parametrize(

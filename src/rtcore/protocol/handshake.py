@@ -21,6 +21,7 @@ from attrs import define
 from rtcore.errors import TRANSIENT_CODES, ErrorCode, HandshakeRefused
 from rtcore.protocol.compression import CompressionParameters, CompressionSettings, Extension, negotiate_compression
 from rtcore.protocol.header_grammar import RequestHead, split_list
+from rtcore.values.shown import show
 
 __all__ = [
     "Accepted",
@@ -197,6 +198,8 @@ _remembered_agreement = lru_cache(maxsize=_AGREEMENTS)(_agreement)
 def refusal_response(refused: HandshakeRefused) -> bytes:
     """
     The whole HTTP/1.1 response to a request that was refused, with a JSON body that says why; it ends the connection.
+
+    For HEAD there is the length of that body, and no more. Source: RFC 9110, section 9.3.2.
     """
     try:
         phrase = HTTPStatus(refused.status).phrase
@@ -212,7 +215,7 @@ def refusal_response(refused: HandshakeRefused) -> bytes:
         "Connection: close, Upgrade" if upgrade else "Connection: close",
     ]
     lines.extend(f"{name}: {value}" for name, value in refused.headers)
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (b"" if refused.head_only else body)
 
 
 def _refusal_body(refused: HandshakeRefused) -> bytes:
@@ -241,7 +244,8 @@ def _lists(head: RequestHead, name: str, token: str) -> bool:
 def _check_upgrade(head: RequestHead) -> None:
     """Everything that must hold before the key is looked at."""
     if head.method != "GET":
-        raise HandshakeRefused(405, f"a WebSocket handshake is a GET, not a {head.method}", headers=(("Allow", "GET"),))
+        problem = f"a WebSocket handshake is a GET, got {show(head.method)}"
+        raise HandshakeRefused(405, problem, headers=(("Allow", "GET"),), head_only=head.method == "HEAD")
     if head.version != "1.1":
         raise HandshakeRefused(505, f"a WebSocket handshake is HTTP/1.1, not {head.version}")
     if not wants_websocket(head):
