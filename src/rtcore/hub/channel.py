@@ -95,6 +95,12 @@ class Channel:
                     appended(view, event)
         return PublishOutcome(event.channel, event.epoch, event.offset, matched, queued, dropped)
 
+    def forget_history(self) -> None:
+        """Keep nothing of the past but what is still on its way to somebody."""
+        self.log.clear()
+        for view in self.views.values():
+            view.forget_past()
+
     def attach(
         self, subscriber: Subscriber, where: Filter, since: Since | None, batch: Batch | None, *, stateful: bool = False
     ) -> Subscribed:

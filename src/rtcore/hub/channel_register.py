@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.channel import Channel
+from rtcore.hub.event_log import EventLog
+from rtcore.hub.history_memory import HistoryMemory
 from rtcore.values.limits import Limits
 
 __all__ = ["ChannelRegister"]
@@ -22,13 +24,14 @@ __all__ = ["ChannelRegister"]
 class ChannelRegister:
     """
     Args:
-        limits: `channels` and `unpublished_channels` bound it.
+        limits: `channels`, `unpublished_channels` and `history_memory_bytes` bound it.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._published: OrderedDict[str, Channel] = OrderedDict()
         self._unpublished: dict[str, Channel] = {}
+        self._history = HistoryMemory(limits.history_memory_bytes, self)
 
     def __len__(self) -> int:
         return len(self._published) + len(self._unpublished)
@@ -77,6 +80,10 @@ class ChannelRegister:
             self._make_place()
         self._unpublished.pop(name, None)
         self._published[name] = channel
+
+    def published(self, log: EventLog, body: bytes, now: float) -> None:
+        """An event was put into the log of one of them; the history of others may go for it. `now` in Unix seconds."""
+        self._history.published(log, body, now)
 
     def release(self, channel: Channel) -> None:
         """Somebody has unsubscribed: with nobody left and no history, it is forgotten."""

@@ -68,6 +68,8 @@ class EventLog:
         self.epoch = new_epoch()
         self.last_timestamp = began
         """Time of the newest event ever appended, or when the epoch began if there was none; in Unix seconds."""
+        self.heavy = False
+        """Whether some event may take far more memory than its text; see `rtcore.hub.history_memory`."""
         self._ring = EventRing()
         self._events = min(retention.events, _MOST)
         self._seconds = retention.seconds
@@ -113,6 +115,11 @@ class EventLog:
     def expire(self, now: float) -> None:
         """Forget what is older than the retention allows at `now`, in Unix seconds."""
         self._forget(_MOST, now)
+
+    def clear(self) -> None:
+        """Forget every event; offsets go on as they were."""
+        self._forget(0, float("-inf"))
+        self.heavy = False
 
     def events(self, start: int, stop: int) -> list[Event]:
         """Events with `start <= offset < stop`, as far as they are held, oldest first."""

@@ -109,6 +109,10 @@ class View:
         ring.append(entry, event.offset, len(event.body), event.timestamp)
         ring.evict_before(self.log.oldest, self._needed)
 
+    def forget_past(self) -> None:
+        """Drop what the log holds no more, but for what is still needed."""
+        self._ring.evict_before(self.log.oldest, self._needed)
+
     def hold_from(self, index: int) -> None:
         """Keep entries from `index` on until the tick is over: a cursor was set back to it."""
         self._needed = min(self._needed, index)

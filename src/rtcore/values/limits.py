@@ -86,6 +86,8 @@ class Limits:
     """Longest age of an event kept for replay."""
     history_bytes: int = _limit(8 * 1024 * 1024, at_least=1)
     """Bytes of encoded events kept per channel for replay."""
+    history_memory_bytes: int = _limit(1024 * 1024 * 1024, at_least=1)
+    """Memory of the events kept for replay in all channels, estimated; those least recently published lose theirs."""
     replay_events: int = _limit(1000, at_least=1)
     """Most events of one replay or history request."""
     replay_bytes: int = _limit(1024 * 1024, at_least=1024)
