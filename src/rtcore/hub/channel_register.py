@@ -14,7 +14,6 @@ from collections.abc import Iterator
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.channel import Channel
-from rtcore.hub.event_log import EventLog
 from rtcore.hub.history_memory import HistoryMemory
 from rtcore.values.limits import Limits
 
@@ -31,7 +30,8 @@ class ChannelRegister:
         self._limits = limits
         self._published: OrderedDict[str, Channel] = OrderedDict()
         self._unpublished: dict[str, Channel] = {}
-        self._history = HistoryMemory(limits.history_memory_bytes, self)
+        self.history = HistoryMemory(limits.history_memory_bytes, self)
+        """Told of each event; the history of some channels may go for it."""
 
     def __len__(self) -> int:
         return len(self._published) + len(self._unpublished)
@@ -80,10 +80,6 @@ class ChannelRegister:
             self._make_place()
         self._unpublished.pop(name, None)
         self._published[name] = channel
-
-    def published(self, log: EventLog, body: bytes, now: float) -> None:
-        """An event was put into the log of one of them; the history of others may go for it. `now` in Unix seconds."""
-        self._history.published(log, body, now)
 
     def release(self, channel: Channel) -> None:
         """Somebody has unsubscribed: with nobody left and no history, it is forgotten."""

@@ -49,6 +49,8 @@ class HistoryMemory:
         channels: All there are, the least recently published first.
     """
 
+    __slots__ = ("_channels", "_maximum", "_room")
+
     def __init__(self, maximum: int, channels: Iterable[Channel]) -> None:
         self._maximum = maximum
         self._channels = channels
@@ -56,10 +58,13 @@ class HistoryMemory:
 
     def published(self, log: EventLog, body: bytes, now: float) -> None:
         """An event was put into a log; `now` in Unix seconds."""
-        memory = memory_of(body)
-        if memory > _EVENT_BYTES + 4 * len(body):
-            log.heavy = True
-        self._room -= memory
+        length = len(body)
+        if length <= _PLAIN_LENGTH:  # as most are; without a call, since this is done for each event
+            self._room -= _EVENT_BYTES + 2 * length
+        else:
+            memory = memory_of(body)
+            log.heavy = log.heavy or memory > _EVENT_BYTES + 4 * length
+            self._room -= memory
         if self._room < 0:
             self._look(now)
 

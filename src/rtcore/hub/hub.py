@@ -121,7 +121,7 @@ class Hub:
         self._channels.keep_for_publisher(there)  # only now: what is refused must leave nothing behind
         self.counters.count_published(type, limits.event_types)
         outcome = there.append(event, self.broadcaster.appended)
-        self._channels.published(log, body, timestamp)
+        self._channels.history.published(log, body, timestamp)
         if self.registry.observers:
             self.registry.tell_observers(event)
         return outcome
