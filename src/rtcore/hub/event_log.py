@@ -127,7 +127,8 @@ class EventLog:
 
     def entries(self, start: int, stop: int) -> list[Entry]:
         """The entries of these events."""
-        return cast("list[Entry]", self._ring.slice(start - 1, stop - 1))
+        head = self._ring.head  # what a client asks for may be beyond what the ring counts in
+        return cast("list[Entry]", self._ring.slice(min(start - 1, head), min(stop - 1, head)))
 
     def locate(self, since: Since, now: float) -> Start:
         """Where a request for the past begins, and whether the log still reaches back that far."""
