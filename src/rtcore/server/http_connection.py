@@ -89,13 +89,16 @@ class StrictConnection(h11.Connection):
 
 def _check_framing(head: RequestHead) -> None:
     """
-    Refuse a body with two lengths: whoever stood between may have believed the other one.
+    Refuse a body with two lengths, or a list of them: whoever stood between may have believed another one.
 
-    Source: RFC 9112, section 6.1.
+    Source: RFC 9112, sections 6.1 and 6.3.
     """
+    length = head.get("content-length")
+    if length is not None and not length.isdecimal():
+        raise HandshakeRefused(400, "Content-Length is not a number")
     if head.get("transfer-encoding") is None:
         return
-    if head.get("content-length") is not None:
+    if length is not None:
         raise HandshakeRefused(400, "Transfer-Encoding and Content-Length exclude each other")
     if head.version == "1.0":
         raise HandshakeRefused(400, "HTTP/1.0 has no Transfer-Encoding")

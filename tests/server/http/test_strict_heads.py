@@ -95,6 +95,13 @@ async def test_body_whose_end_is_in_doubt_ends_the_connection(served: Any, frami
         assert await client.at_end()
 
 
+@pytest.mark.parametrize("length", [b"2, 2", b"+2", b"-2", b"0x2", b"", b"2 "])
+async def test_length_is_one_number(served: Any, length: bytes) -> None:
+    """h11 takes a list of equal ones; spaces around it are none of it."""
+    async with served(POST + b"Content-Length: " + length + b"\r\n\r\nab") as client:
+        assert (await client.reply())[0] == (200 if length == b"2 " else 400)
+
+
 async def test_method_is_left_as_it_was_sent(served: Any) -> None:
     """Methods are told apart by case: whoever filters `POST` before us does not see `post`. RFC 9110, section 9.1."""
     async with served(b"get /hello HTTP/1.1\r\nHost: test\r\n\r\n") as client:
