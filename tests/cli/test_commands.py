@@ -129,7 +129,7 @@ def test_token_opens_a_server_with_the_same_settings(start: Any, run: Run, tmp_p
     assert match is not None
     refused = run("publish", "news", "note", "1", "--url", match[0])
     assert refused.returncode == 1
-    assert b"requires a token" in refused.stderr
+    assert b"requires a token; put one into RTCORE_TOKEN, or name its file with --token-file" in refused.stderr
     made = run("token", "--user", "ann", "--role", "publisher", "--workspace", "w", "--expires", "5m", **KEY)
     token = made.stdout.decode().strip()
     assert run("publish", "news", "note", "1", "--url", match[0], RTCORE_TOKEN=token).returncode == 0

@@ -85,6 +85,8 @@ class FakeServer:
         self.nursery = nursery
         self.refusals: list[tuple[int, list[tuple[bytes, bytes]]]] = []
         """HTTP refusals of the next attempts."""
+        self.body = b"no"
+        """What refusals have as their body."""
         self.down = False
         self.attempts: list[float] = []
         """When the client dialled, in seconds of Trio's clock."""
@@ -112,7 +114,7 @@ class FakeServer:
             request = await trio_websocket.wrap_server_stream(nursery, stream)  # type: ignore[arg-type]  # any stream works
             if self.refusals:
                 status, headers = self.refusals.pop(0)
-                await request.reject(status, extra_headers=headers, body=b"no")
+                await request.reject(status, extra_headers=headers, body=self.body)
             else:
                 peer = Peer(await request.accept(subprotocol="rtcore.v1"), stream)
                 self._put.send_nowait(peer)

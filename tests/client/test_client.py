@@ -170,6 +170,28 @@ async def test_permanent_refusal_is_raised_with_its_status(server: Any, autojump
         assert caught.value.status == 403
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"error": {"message": "no endpoint here"}}', ": no endpoint here"),
+        (b'{"error": {"message": "' + b"x" * 1000 + b'"}}', ": " + "x" * 200),
+        (b"<html>Not Found</html>", ""),
+        (b'{"error": "not found"}', ""),
+        (b'{"error": {"message": 5}}', ""),
+        (b"[]", ""),
+        (b"[" * 100_000, ""),
+        (b"", ""),
+    ],
+)
+async def test_refusal_says_what_the_server_said(server: Any, autojump_clock: Any, body: bytes, words: str) -> None:
+    """A status alone does not tell a wrong path from a page that may not connect; a proxy's page tells nothing."""
+    server.refusals, server.body = [(404, [])], body
+    async with connecting(server) as client:
+        with pytest.raises(HandshakeRefused) as caught:
+            await client.wait_connected()
+    assert str(caught.value) == f"the server refused with HTTP 404{words}"
+
+
 async def test_server_that_comes_back_has_its_clients_within_five_seconds(server: Any, autojump_clock: Any) -> None:
     async with connecting(server) as client:
         peer = await server.accept()

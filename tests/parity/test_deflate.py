@@ -188,7 +188,7 @@ class TestMessageInflater:
         compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
         payload = (compressor.compress(bytes(limit + excess)) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
         inflater = module.MessageInflater(15, False, limit)
-        with pytest.raises(RemoteProtocolError, match=f"exceeds maximum_bytes={limit}") as caught:
+        with pytest.raises(RemoteProtocolError, match=f"exceeds message_bytes={limit}") as caught:
             inflate(inflater, payload)
         assert caught.value.close_code == 1009
         assert inflater.bytes_out <= limit

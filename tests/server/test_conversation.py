@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 
+import pytest
 import trio
 import trio.testing
 
+from rtcore.server.settings import Settings
 from rtcore.testing import mask_frame, open_test_server
-from rtcore.values.opcodes import Opcode
+from rtcore.values.limits import Limits
+from rtcore.values.opcodes import CloseCode, Opcode
 
 KIB = 1024
 
@@ -41,3 +45,20 @@ async def test_replies_all_come_once_they_are_read(autojump_clock: trio.testing.
             server.hub.publish("big", "t", f"{number}" * 100 * KIB)
         await client.send_raw(asked(50))
         assert [(await client.expect("history"))["id"] for _ in range(50)] == list(range(50))
+
+
+async def test_whoever_is_sent_away_for_abuse_is_named_in_the_log_with_the_limit(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Single violations are told there too, and alone they do not say whose connection ended."""
+    caplog.set_level(logging.INFO, "rtcore.connection")
+    limits = Limits(messages_per_second=0.01, message_burst=1, violations=2, violation_seconds=30.0)
+    async with open_test_server(Settings(limits=limits)) as server:
+        client = await server.connect()
+        for _ in range(3):
+            await client.send("heartbeat")
+        closed = await client.receive_close()
+    assert closed.code == CloseCode.POLICY_VIOLATION
+    assert closed.reason == "too many messages for too long: violations=2 within violation_seconds=30"
+    name = client.welcome["connection_id"]
+    assert f"connection {name}: closing with 1008: {closed.reason}" in caplog.messages

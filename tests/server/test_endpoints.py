@@ -72,6 +72,15 @@ async def test_events_come_under_their_name_after_a_backlog_and_in_batches(autoj
         assert [event["data"] for event in batch["data"]["events"]] == [0, 1]
 
 
+async def test_endpoint_may_let_its_clients_be_silent_for_ever(autojump_clock: Any) -> None:
+    """As `limits` may: a screen on a wall says nothing, and the support chat has five minutes of its own to change."""
+    profiles = {"stream": ProfileSettings(idle_seconds=0)}
+    async with open_test_server(Settings(profiles=profiles, limits=Limits(ping_seconds=0))) as server:
+        client = await server.connect("/ws/stream")
+        await client.receive_nothing(3600)
+        assert (await client.request("heartbeat"))["type"] == "heartbeat"
+
+
 async def test_endpoint_has_its_own_times(autojump_clock: Any) -> None:
     profiles = {"short": ProfileSettings(path="/short", idle_seconds=10.0, heartbeat_seconds=3.0)}
     limits = Limits(ping_seconds=0)

@@ -245,13 +245,13 @@ def test_file_that_is_no_settings_file_is_refused(tmp_path: Path, content: bytes
     """With the file's name and no more of its content than a position."""
     file = tmp_path / "rtcore.toml"
     file.write_bytes(content)
-    assert faults(file=file) == [f"$: {file}: {message}"]
+    assert faults(file=file) == [f"{file}: {message}"]
 
 
 def test_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """Settings that were asked for and cannot be read are not the defaults."""
-    assert faults(file=tmp_path / "x.toml") == [f"$: {tmp_path / 'x.toml'}: cannot be read: No such file or directory"]
-    assert faults(file=tmp_path) == [f"$: {tmp_path}: cannot be read: Is a directory"]
+    assert faults(file=tmp_path / "x.toml") == [f"{tmp_path / 'x.toml'}: cannot be read: No such file or directory"]
+    assert faults(file=tmp_path) == [f"{tmp_path}: cannot be read: Is a directory"]
 
 
 def test_conflicts_are_found_when_loading() -> None:

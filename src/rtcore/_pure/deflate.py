@@ -213,7 +213,7 @@ class MessageInflater:
         except zlib.error as error:
             raise RemoteProtocolError(f"message is not valid deflate data: {error}", close_code=1007) from error
         if len(output) > self._left:
-            raise RemoteProtocolError(f"compressed message exceeds maximum_bytes={self._maximum_bytes}",
+            raise RemoteProtocolError(f"compressed message exceeds message_bytes={self._maximum_bytes}",
             close_code=1009)
         self._left -= len(output)
         self.bytes_out += len(output)

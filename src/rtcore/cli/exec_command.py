@@ -20,7 +20,7 @@ from rtcore.cli.exec_process import Interruptions, run_attached
 from rtcore.cli.exec_report import Reporter
 from rtcore.cli.moments import duration
 from rtcore.cli.server_options import add_server_arguments, token_of, url_of
-from rtcore.cli.terminal import complain
+from rtcore.cli.terminal import complain, words_of
 from rtcore.client import Client, ClientState, connect
 from rtcore.errors import ProcessNotStarted
 from rtcore.tui.escaping import escape
@@ -110,7 +110,7 @@ class _Execution:
                 await reporter.done.wait()
                 nursery.cancel_scope.cancel()
         if reporter.failure is not None:
-            complain(f"rtcore exec: the server refused: {escape(str(reporter.failure))}")
+            complain(f"rtcore exec: the server refused: {words_of(reporter.failure)}")
         elif not reporter.done.is_set() and self.was_connected:
             complain(f"rtcore exec: {reporter.waiting} bytes of output and the end were not shown: the server is away")
         if reporter.omitted_total:

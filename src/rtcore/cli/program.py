@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rtcore.cli.parsing import CommandParser
-from rtcore.cli.terminal import complain
+from rtcore.cli.terminal import complain, words_of
 from rtcore.errors import RtcoreError, SettingsError
 from rtcore.values.version import VERSION
 
@@ -91,7 +91,7 @@ def _failed(command: str, error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         return _BROKEN_PIPE
     if isinstance(error, RtcoreError | OSError):
-        complain(f"rtcore {command}: {error}")
+        complain(f"rtcore {command}: {words_of(error)}")
         return 1
     if isinstance(error, KeyboardInterrupt):
         return 130

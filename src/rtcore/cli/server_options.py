@@ -11,6 +11,7 @@ from typing import Final
 from rtcore.client import Token
 from rtcore.client.transport import parse_address
 from rtcore.errors import SettingsError
+from rtcore.tui.escaping import escape
 
 __all__ = ["DEFAULT_URL", "add_server_arguments", "token_of", "url_of"]
 
@@ -41,7 +42,8 @@ def url_of(options: argparse.Namespace) -> str:
     try:
         parse_address(url)
     except ValueError as error:
-        raise SettingsError(f"--url: {error}") from None  # it may hold the very token that it must not
+        place = "--url" if options.url else "RTCORE_URL"
+        raise SettingsError(f"{place}: {error}") from None  # it may hold the very token that it must not
     return url
 
 
@@ -61,7 +63,8 @@ def token_of(options: argparse.Namespace) -> Token | None:
     try:
         read()
     except OSError as error:
-        raise SettingsError(f"--token-file: {error}") from None
+        reason = f"{file} cannot be read: {error.strerror}" if error.strerror else str(error)
+        raise SettingsError(f"--token-file: {escape(reason)}") from None
     return read
 
 

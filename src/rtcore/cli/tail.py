@@ -56,12 +56,14 @@ def run(options: argparse.Namespace) -> int:
         RequestError: If the server refuses.
     """
     channels: tuple[str, ...] = tuple(dict.fromkeys(options.channels)) or _CHANNELS
+    place = "--where"
     try:
         where = filter_of(options.where)
+        place = "CHANNEL"
         for channel in channels:
             check_channel_name(channel)
     except ValueError as error:
-        raise SettingsError(escape(str(error))) from None
+        raise SettingsError(f"{place}: {escape(str(error))}") from None
     if isinstance(options.since, FromPosition | FromOffset) and len(channels) > 1:
         raise SettingsError("--since: a position or an offset is of one channel; name that channel")
     return run_command(partial(_Tail(options, channels, where, options.since, _display(options)).run))

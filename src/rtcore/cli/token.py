@@ -12,7 +12,8 @@ import jwt
 
 from rtcore.cli.moments import duration
 from rtcore.cli.settings_options import add_settings_arguments, settings_of
-from rtcore.errors import SettingsError
+from rtcore.errors import AuthenticationError, SettingsError
+from rtcore.server.claims import identity_from_claims
 from rtcore.server.keys import load_keys, load_private_key
 from rtcore.server.settings import AuthenticationSettings, KeySettings
 
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--role", action="append", default=[], metavar="ROLE", help="may be repeated; publisher and admin may publish"
     )
     parser.add_argument("--workspace", metavar="NAME", help="the workspace that the user belongs to")
-    parser.add_argument("--expires", type=duration, default=3600.0, metavar="DURATION", help="life of the token [1h]")
+    parser.add_argument("--expires", type=_life, default=3600.0, metavar="DURATION", help="life of the token [1h]")
     parser.add_argument(
         "--key", metavar="NAME", help="which key of the settings signs [the only one, or the first HS256]"
     )
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     Print a token.
 
     Raises:
-        SettingsError: If there is no key to sign with.
+        SettingsError: If there is no key to sign with, or a name is none that a server accepts.
     """
     authentication = settings_of(options).authentication
     if authentication is None:
@@ -61,8 +62,20 @@ def run(options: argparse.Namespace) -> int:
     name, key = _choose(authentication, options.key)
     signing, identifier = _signing_key(name, key, options.private_key)
     headers = None if identifier is None else {"kid": identifier}
-    print(jwt.encode(_claims(options, authentication), signing, algorithm=key.algorithm, headers=headers))
+    claims = _claims(options, authentication)
+    try:
+        identity_from_claims(claims, authentication, claims["iat"])
+    except AuthenticationError as error:
+        raise SettingsError(f"no server would accept it: {error}") from None
+    print(jwt.encode(claims, signing, algorithm=key.algorithm, headers=headers))
     return 0
+
+
+def _life(text: str) -> float:
+    seconds = duration(text)
+    if seconds < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1s, got {text!r}")
+    return seconds
 
 
 def _choose(authentication: AuthenticationSettings, wanted: str | None) -> tuple[str, KeySettings]:
@@ -92,7 +105,7 @@ def _claims(options: argparse.Namespace, authentication: AuthenticationSettings)
         authentication.user_claim: options.user,
         authentication.roles_claim: options.role,
         "iat": now,
-        "exp": now + max(int(options.expires), 1),
+        "exp": now + int(options.expires),
         "jti": secrets.token_hex(16),
     }
     if options.workspace is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ _HANDSHAKE_FAILURES = (
     ConnectionClosed,
     trio.TooSlowError,
 )
+_REASON_LENGTH = 200  # it goes into messages and logs
 _TOKEN_NAMES = frozenset({"token", "access_token", "auth", "jwt"})
 
 
@@ -229,10 +231,20 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((leaf for leaf in leaves if isinstance(leaf, trio_websocket.ConnectionRejected)), leaves[0])
 
 
+def _reason(body: bytes | None) -> str:
+    """What rtcore's own refusals say in their body; nothing of what proxies and other servers put there."""
+    try:
+        message = json.loads(body or b"")["error"]["message"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return f": {message[:_REASON_LENGTH]}" if isinstance(message, str) and message else ""
+
+
 def _translate(error: BaseException) -> Exception:
     if isinstance(error, trio_websocket.ConnectionRejected):
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in error.headers or ())
-        return HandshakeRefused(error.status_code, f"the server refused with HTTP {error.status_code}", headers=headers)
+        words = f"the server refused with HTTP {error.status_code}{_reason(error.body)}"
+        return HandshakeRefused(error.status_code, words, headers=headers)
     if isinstance(error, trio_websocket.ConnectionClosed):
         return closed_with(error)
     if isinstance(error, ConnectionClosed):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from attrs import define
 
 from rtcore._fast import FilterProgram, passing
+from rtcore.hub.channel_lives import Life
 from rtcore.hub.cursor import Cursor, Loss
 from rtcore.hub.encoding import Encoding
 from rtcore.hub.entry import Entry
@@ -33,12 +34,17 @@ class Channel:
         namespace: Options of its namespace.
         limits: Defaults for what the namespace leaves open.
         clock: Unix seconds.
+        life: Its epoch; None: one that is never begun again.
     """
 
-    def __init__(self, name: str, namespace: Namespace, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, namespace: Namespace, limits: Limits, clock: Callable[[], float], life: Life | None = None
+    ) -> None:
         self.name = name
         self.namespace = namespace
-        self.log = EventLog(_retention(namespace, limits), clock())
+        self.life = life
+        began, epoch = (clock(), None) if life is None else (life.began, life.epoch)
+        self.log = EventLog(_retention(namespace, limits), began, epoch)
         self.views: dict[ViewKey, View] = {}
         self._groups: _Groups | None = None
         self._limits = limits

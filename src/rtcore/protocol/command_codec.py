@@ -76,7 +76,7 @@ def decode_any(message: IncomingMessage, limits: Limits) -> Command:
     """As `decode_command`, the long way, which knows every form and every fault."""
     wanted = COMMANDS.get(message.type)
     if wanted is None:
-        raise RequestError(ErrorCode.UNKNOWN_TYPE, "type: no such command", field="type")
+        raise RequestError(ErrorCode.UNKNOWN_TYPE, f"type: no such command: {show(message.type)}", field="type")
     if wanted is Heartbeat:
         return Heartbeat()
     _check_lengths(message.data, limits)

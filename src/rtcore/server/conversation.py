@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager
@@ -27,6 +28,8 @@ from rtcore.values.limits import Limits
 from rtcore.values.opcodes import CloseCode
 
 __all__ = ["Converser"]
+
+_logger = logging.getLogger("rtcore.connection")
 
 _PEEK_BYTES: Final = 4096  # a refused message must not cost what the refusal is to save
 
@@ -102,7 +105,7 @@ class _Conversation:
             self._tell(error, _peek_id(message.data, self._connection.limits))
             self._violated()
         elif not message.text:
-            self._connection.close(CloseCode.UNSUPPORTED_DATA, "messages of rtcore.v1 are text")
+            self._end(CloseCode.UNSUPPORTED_DATA, "messages of rtcore.v1 are text")
         else:
             return self.session.handle_nowait(message.data)
         return None
@@ -116,7 +119,9 @@ class _Conversation:
         converser = self._converser
         converser.traffic.rate_violations += 1
         if converser.ledger.record(self._connection.connection_id, "rate", converser.hub.clock()):
-            self._connection.close(CloseCode.POLICY_VIOLATION, "too many messages for too long")
+            limits = self._connection.limits
+            within = f"violations={limits.violations} within violation_seconds={limits.violation_seconds:g}"
+            self._end(CloseCode.POLICY_VIOLATION, f"too many messages for too long: {within}")
 
     def _admit(self, identity: Identity) -> None:
         self._stop_tracking()  # of a token that this one replaces
@@ -138,7 +143,12 @@ class _Conversation:
 
     def _revoked(self) -> None:
         self._tell(RequestError(ErrorCode.TOKEN_REVOKED, "the token was revoked"))
-        self._connection.close(CloseCode.TOKEN_REVOKED, "the token was revoked")
+        self._end(CloseCode.TOKEN_REVOKED, "the token was revoked")
+
+    def _end(self, code: CloseCode, reason: str) -> None:
+        """Whoever runs the server sees who was sent away, and why."""
+        _logger.info("connection %s: closing with %d: %s", self._connection.connection_id, code, reason)
+        self._connection.close(code, reason)
 
     def _tell(self, error: RequestError, id: RequestId | None = None) -> None:
         self._connection.send_message(encode_error(error, id=id, timestamp=self._converser.hub.clock()))

@@ -74,8 +74,8 @@ class ProfileSettings:
     """Commands without data that are carried out for each client every so many seconds, as though it had asked."""
     authentication_seconds: float | None = field(default=None, validator=_SECONDS)
     """Time to send `auth`; None: as in `limits`."""
-    idle_seconds: float | None = field(default=None, validator=_SECONDS)
-    """Silence after which a client is closed; None: as in `limits`."""
+    idle_seconds: float | None = field(default=None, validator=optional(number()))
+    """Silence after which a client is closed; 0: never. None: as in `limits`."""
     heartbeat_seconds: float | None = field(default=None, validator=_SECONDS)
     """How often clients are asked to send a heartbeat; None: as the server's."""
     connections: int | None = field(default=None, validator=optional(whole(1)))

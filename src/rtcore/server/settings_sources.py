@@ -71,14 +71,14 @@ def _read(file: Path) -> dict[str, Any]:
         with file.open("rb") as stream:
             content = stream.read(_FILE_BYTES + 1)
         if len(content) > _FILE_BYTES:
-            raise SettingsError(f"$: {file}: larger than {_FILE_BYTES} bytes")
+            raise SettingsError(f"{file}: larger than {_FILE_BYTES} bytes")
         return tomllib.loads(content.decode())
     except OSError as error:
-        raise SettingsError(f"$: {file}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"$: {file}: not UTF-8 at byte {error.start}") from None  # the error holds the whole file
+        raise SettingsError(f"{file}: not UTF-8 at byte {error.start}") from None  # the error holds the whole file
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"$: {file}: not TOML: {error}") from None  # likewise, and a secret may be in it
+        raise SettingsError(f"{file}: not TOML: {error}") from None  # likewise, and a secret may be in it
 
 
 def _anchored(value: Any, kind: Any, folder: Path) -> Any:

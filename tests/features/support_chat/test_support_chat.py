@@ -211,7 +211,7 @@ async def test_dashboard_without_tokens_sees_the_desk_of_all(autojump_clock: Any
         ("request_session_update", {"sessionId": "x"}, "data.sessionId: no such session"),
         ("request_session_update", {"sessionId": "x", "id": "x"}, "data.id: unknown field"),
         ("request_queue_update", {"now": True}, "data.now: unknown field"),
-        ("request_everything", {}, "type: no such command"),
+        ("request_everything", {}, 'type: no such command: "request_everything"'),
     ],
 )
 async def test_bad_requests_are_refused(type: str, data: Any, message: str, autojump_clock: Any) -> None:
