@@ -87,6 +87,8 @@ class FakeServer:
         """HTTP refusals of the next attempts."""
         self.body = b"no"
         """What refusals have as their body."""
+        self.garbage: list[bytes] = []
+        """What the next attempts are answered with instead, before the connection ends."""
         self.down = False
         self.attempts: list[float] = []
         """When the client dialled, in seconds of Trio's clock."""
@@ -110,6 +112,11 @@ class FakeServer:
         return await self._get.receive()
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
+        if self.garbage:
+            await stream.receive_some()
+            await stream.send_all(self.garbage.pop(0))
+            await stream.aclose()
+            return
         async with trio.open_nursery() as nursery:
             request = await trio_websocket.wrap_server_stream(nursery, stream)  # type: ignore[arg-type]  # any stream works
             if self.refusals:

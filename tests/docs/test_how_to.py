@@ -37,7 +37,7 @@ async def run_fragment(text: str, **names: object) -> None:
 async def test_every_fragment_runs(blocks: Callable[..., Blocks]) -> None:
     namespaces = {"metrics": rtcore.Namespace(overflow=rtcore.Overflow.CONFLATE)}
     fragments = [text for name, text in blocks("python") if not name]
-    assert len(fragments) == 8
+    assert len(fragments) == 9
     for text in fragments:
         with trio.fail_after(60):
             async with rtcore.open_hub(namespaces=namespaces) as hub, trio.open_nursery() as nursery:

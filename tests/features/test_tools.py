@@ -86,6 +86,7 @@ async def test_without_check_a_failure_is_published_and_returned(publisher: Reco
         ([os.devnull, "secret"], None, "permission denied: null"),
         (["sh", "secret"], "/no/such/directory", "cannot run in the working directory: No such file or directory"),
         (["sh", "sec\0ret"], None, "a program, argument or variable contains a null byte"),
+        (["sh", "sec\ud800ret"], None, "a program, argument or variable cannot be given to the system"),
     ],
 )
 async def test_a_command_that_cannot_be_run_fails_with_a_clear_error_and_never_started(

@@ -262,7 +262,7 @@ class ClientConnection:
             return
         channels = data.get("channels")
         for channel in channels if isinstance(channels, list) else ():
-            if (feed := self.feeds.get(channel)) is not None:
+            if isinstance(channel, str) and (feed := self.feeds.get(channel)) is not None:
                 feed.fail(RequestError(ErrorCode.DENIED, f"the server ended the subscription to {channel}"))
 
     def _refuse(self, message: Message) -> None:

@@ -72,14 +72,14 @@ def decode_message(text: str | bytes) -> Message:
     return message
 
 
-def field_of(message: Mapping[str, Any], name: str, kind: type[Any] | tuple[type[Any], ...]) -> Any:
+def field_of(message: object, name: str, kind: type[Any] | tuple[type[Any], ...]) -> Any:
     """
     A field that must be there and of the given kind; `bool` passes for no number.
 
     Raises:
-        RemoteProtocolError: If it is not.
+        RemoteProtocolError: If it is not, or `message` is no object: an entry of a list may be anything.
     """
-    value = message.get(name)
+    value = message.get(name) if isinstance(message, dict) else None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise RemoteProtocolError(f"the server sent a message whose `{name}` is missing or of the wrong type")
     return value
@@ -96,12 +96,13 @@ def decode_event(message: Message, *, repaired: bool = False) -> ReceivedEvent:
     An event message.
 
     Raises:
-        RemoteProtocolError: If a field is missing or of the wrong type.
+        RemoteProtocolError: If it is no object, or a field is missing or of the wrong type.
     """
+    channel: str = field_of(message, "channel", str)
     key = message.get("key")
     conflated = message.get("conflated", 0)
     return ReceivedEvent(
-        channel=field_of(message, "channel", str),
+        channel=channel,
         type=field_of(message, "type", str),
         data=message.get("data"),
         timestamp=_seconds(field_of(message, "timestamp", str)),
@@ -183,10 +184,11 @@ def batch_to_wire(batch: Batch | bool) -> Json:
 
 
 def _range(entry: object) -> DroppedRange:
-    if not isinstance(entry, dict) or entry.get("lane") not in _LANES:
-        raise RemoteProtocolError("the server sent a `dropped` message with a range of an unknown form")
+    lane = _LANES.get(field_of(entry, "lane", str))
+    if lane is None:
+        raise RemoteProtocolError("the server sent a `dropped` message with a range of an unknown lane")
     first, last = field_of(entry, "from", int), field_of(entry, "to", int)
-    return DroppedRange(lane=_LANES[entry["lane"]], first=first, last=last, count=field_of(entry, "count", int))
+    return DroppedRange(lane=lane, first=first, last=last, count=field_of(entry, "count", int))
 
 
 def _seconds(timestamp: str) -> float:

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
+import h11
 import trio
 import trio_websocket
+import wsproto.utilities
 from attrs import define, frozen
 
 from rtcore.client.settings import ClientSettings
@@ -26,11 +28,14 @@ SUBPROTOCOL = "rtcore.v1"
 _READ_BYTES = 64 * 1024  # one read takes what a busy server writes at once; trio-websocket's own 4 KiB makes 16 of it
 _MESSAGES_READ_AHEAD = 16
 _FAREWELL_SECONDS = 0.1  # for a frame of a few bytes to get into the socket's buffer
+_NOT_A_WEBSOCKET = (h11.ProtocolError, wsproto.utilities.ProtocolError)
+"""What trio-websocket's reader fails with where the answer is no HTTP: it tries to reply with an error, as a server."""
 _HANDSHAKE_FAILURES = (
     trio_websocket.HandshakeError,
     trio_websocket.ConnectionClosed,
     ConnectionClosed,
     trio.TooSlowError,
+    *_NOT_A_WEBSOCKET,
 )
 _REASON_LENGTH = 200  # it goes into messages and logs
 _TOKEN_NAMES = frozenset({"token", "access_token", "auth", "jwt"})
@@ -134,7 +139,7 @@ async def open_websocket(
     Raises:
         OSError: If the server cannot be reached.
         HandshakeRefused: If it answers with another status than 101.
-        ConnectionClosed: If it hangs up during the handshake, or is not done by `deadline`.
+        ConnectionClosed: If it hangs up during the handshake, speaks something else, or is not done by `deadline`.
     """
     try:
         with trio.fail_at(deadline):
@@ -219,7 +224,7 @@ async def _say_goodbye(websocket: trio_websocket.WebSocketConnection, seconds: f
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The refusal where there is one: an end of the stream beside it says less."""
+    """The refusal, or what cannot be a WebSocket, where there is one: an end of the stream beside it says less."""
     leaves: list[BaseException] = []
     pending: list[BaseException] = [group]
     while pending:
@@ -228,7 +233,8 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
             pending.extend(error.exceptions)
         else:
             leaves.append(error)
-    return next((leaf for leaf in leaves if isinstance(leaf, trio_websocket.ConnectionRejected)), leaves[0])
+    telling = (trio_websocket.ConnectionRejected, *_NOT_A_WEBSOCKET)
+    return next((leaf for leaf in leaves if isinstance(leaf, telling)), leaves[0])
 
 
 def _reason(body: bytes | None) -> str:
@@ -249,4 +255,6 @@ def _translate(error: BaseException) -> Exception:
         return closed_with(error)
     if isinstance(error, ConnectionClosed):
         return error
+    if isinstance(error, _NOT_A_WEBSOCKET):
+        return ConnectionClosed(CloseCode.ABNORMAL, "what answers there speaks no WebSocket")
     return ConnectionClosed(CloseCode.ABNORMAL, "the handshake was not done in time")

@@ -152,7 +152,9 @@ async def _open(
 
 def _why_not_started(error: OSError | ValueError, program: str, cwd: str | os.PathLike[str] | None) -> str:
     if not isinstance(error, OSError):
-        return "a program, argument or variable contains a null byte"
+        if "null byte" in str(error):
+            return "a program, argument or variable contains a null byte"
+        return "a program, argument or variable cannot be given to the system"  # its own words may hold what was in it
     # subprocess names the directory in the error exactly when entering it failed
     if cwd is not None and error.filename == cwd:
         return f"cannot run in the working directory: {error.strerror}"

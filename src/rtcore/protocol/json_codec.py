@@ -25,6 +25,7 @@ from rtcore.values.events import Json
 __all__ = ["json_answer", "json_depth_exceeds", "json_dumps", "json_fragment", "json_kept", "json_loads"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_NO_MEMORY = "Not enough memory"  # how orjson begins what it says then, in an exception like that for bad text
 _PATH_LENGTH = 255  # of the path named in an error; keys in the data may be of any length
 
 
@@ -38,12 +39,15 @@ def json_loads(text: bytes, maximum_depth: int) -> Json:
 
     Raises:
         RequestError: `limit.too_deep`, or `request.malformed` if it is not JSON; the message says where, not what.
+        MemoryError: There is no room to read it in; that is not the sender's fault, though orjson calls it so.
     """
     if json_depth_exceeds(text, maximum_depth):
         raise RequestError(ErrorCode.TOO_DEEP, f"JSON is nested deeper than json_depth={maximum_depth}")
     try:
         return cast(Json, orjson.loads(text))
     except orjson.JSONDecodeError as error:
+        if error.msg.startswith(_NO_MEMORY):
+            raise MemoryError(error.msg) from error
         raise RequestError(
             ErrorCode.MALFORMED, f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
         ) from error

@@ -300,3 +300,19 @@ async def test_queue_of_a_workspace_of_any_name_outlives_the_process(autojump_cl
         "queue_keys": len(names),
         "queue_paused": 0,
     }
+
+
+async def test_clock_that_was_set_back_delays_no_job(autojump_clock: Any) -> None:
+    """A machine may begin with its clock a day behind: what was ready is ready, and a delay is as long as it was."""
+    store = MemoryStore()
+    async with rtcore.open_hub(store=store, clock=lambda: 1_000_000_000.0) as hub:
+        queue = hub.queues.open("emails")
+        await queue.put("ready")
+        await queue.put("later", delay=100)
+    async with rtcore.open_hub(store=store, clock=lambda: 1_000_000_000.0 - 86_400) as hub:
+        began = trio.current_time()
+        async with hub.queues.open("emails").consume() as jobs:
+            assert (await jobs.__anext__()).data == "ready"
+            assert trio.current_time() - began < 1
+            assert (await jobs.__anext__()).data == "later"
+            assert 99 < trio.current_time() - began < 101

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeVar, cast
 
 import trio
 from attrs import frozen
 
 from rtcore.errors import ErrorCode, RequestError, StoreError
-from rtcore.features.delivery_queue.job import DoneKey, Job, JobStatus, Priority, Receipt
-from rtcore.protocol.json_codec import json_fragment, json_kept
+from rtcore.features.delivery_queue.job import DoneKey, Job, Receipt
+from rtcore.features.delivery_queue.kept_documents import (
+    fields_of_answer,
+    fields_of_progress,
+    job_of,
+    key_of,
+    named_if_damaged,
+)
+from rtcore.protocol.json_codec import json_fragment
 from rtcore.store.store import Change, Delete, Put, Store
 from rtcore.values.channels import channel_part, name_of_part
 from rtcore.values.events import Json
@@ -35,6 +42,7 @@ _KEYS: Final = "queue_keys"
 _PAUSED: Final = "queue_paused"
 _ANSWERS: Final = "queue_answers"
 _PAGE: Final = 100
+_Read = TypeVar("_Read")
 
 
 class QueueName(NamedTuple):
@@ -169,44 +177,47 @@ class QueueStore:
     # A start
 
     async def jobs(self) -> AsyncGenerator[tuple[QueueName, Job]]:
-        """Every job, with what had happened to it; StoreError if it cannot be read."""
-        progress = {key: cast("dict[str, Any]", document) async for key, document in self._all(_PROGRESS)}
-        async for key, document in self._all(_JOBS):
+        """Every job, with what had happened to it; StoreError if it cannot be read, or something of it is damaged."""
+        progress = {
+            key: fields async for key, fields in self._all(_PROGRESS, lambda key, kept: (key, fields_of_progress(kept)))
+        }
+
+        def job(key: str, kept: Json) -> tuple[QueueName, Job]:
             queue, job_id = _split(key)
-            fields: dict[str, Any] = {**cast("dict[str, Any]", document), **progress.get(key, {})}
-            fields["due"] += trio.current_time() - self._clock()
-            fields["data"] = json_kept(fields["data"])
-            fields["priority"] = Priority(fields["priority"])
-            yield queue, Job(job_id=job_id, **fields)
+            known = progress.get(key, {})
+            return queue, job_of(job_id, kept, known, now=self._clock(), steady_now=trio.current_time())
+
+        async for each in self._all(_JOBS, job):
+            yield each
 
     async def keys(self) -> list[tuple[QueueName, str, DoneKey]]:
-        """Every key of a job that was done, in the order in which they were."""
-        found = [
-            (*_split(key), DoneKey(**cast("dict[str, Any]", document))) async for key, document in self._all(_KEYS)
-        ]
+        """Every key of a job that was done, in the order in which they were; StoreError as above."""
+        found = [each async for each in self._all(_KEYS, lambda key, kept: (*_split(key), key_of(kept)))]
         return sorted(found, key=lambda each: each[2].done_at)
 
     async def answers(self) -> list[tuple[str, Answer]]:
-        """Every answer, by the name of its request, in the order in which they were given."""
-        found = [(name, _answer(cast("dict[str, Any]", document))) async for name, document in self._all(_ANSWERS)]
+        """Every answer, by the name of its request, in the order in which they were given; StoreError as above."""
+        found = [each async for each in self._all(_ANSWERS, lambda name, kept: (name, _answer(kept)))]
         return sorted(found, key=lambda each: each[1].at)
 
     async def paused_queues(self) -> list[QueueName]:
-        """The queues that hand out nothing."""
-        return [_split(key)[0] async for key, _ in self._all(_PAUSED)]
+        """The queues that hand out nothing; StoreError as above."""
+        return [each async for each in self._all(_PAUSED, lambda key, _: _split(key)[0])]
 
-    async def _all(self, collection: str) -> AsyncGenerator[tuple[str, Json]]:
+    async def _all(self, collection: str, read: Callable[[str, Json], _Read]) -> AsyncGenerator[_Read]:
         after: str | None = None
         while page := await self._store.read(collection, after=after, limit=_PAGE):
-            for each in page:
-                yield each
+            for key, document in page:
+                with named_if_damaged(collection, key):
+                    found = read(key, document)
+                yield found
             after = page[-1][0]
 
 
-def _answer(document: dict[str, Any]) -> Answer:
-    status = JobStatus(document["status"])
-    receipt = Receipt(job_id=document["job_id"], duplicate=document["duplicate"], status=status)
-    return Answer(document["digest"], receipt, document["at"])
+def _answer(document: Json) -> Answer:
+    fields = fields_of_answer(document)
+    receipt = Receipt(job_id=fields["job_id"], duplicate=fields["duplicate"], status=fields["status"])
+    return Answer(fields["digest"], receipt, fields["at"])
 
 
 def _split(key: str) -> tuple[QueueName, str]:

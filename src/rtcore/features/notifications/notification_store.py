@@ -23,13 +23,18 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from attrs import frozen
-
 from rtcore.errors import ErrorCode, RequestError, StoreError
 from rtcore.features.notifications.escalation import next_step
 from rtcore.features.notifications.inbox import Inbox
+from rtcore.features.notifications.kept_notifications import (
+    Deadline,
+    deadline_of,
+    marks_of,
+    notification_of,
+    visit_of,
+)
 from rtcore.features.notifications.notification import Notification, Place
-from rtcore.features.notifications.notification_json import document_of, of_document
+from rtcore.features.notifications.notification_json import document_of
 from rtcore.features.notifications.read_marks import ReadMarks
 from rtcore.protocol.json_codec import json_dumps
 from rtcore.store.store import Change, Delete, Put, Store
@@ -59,22 +64,6 @@ SEQUENCE: Final = "notification_sequence"
 
 _PAGE: Final = 200
 """Documents read at once where there may be many."""
-
-
-@frozen(kw_only=True)
-class Deadline:
-    """What has to be done when."""
-
-    at: float
-    kind: str
-    """`end`, `escalate` or `forget`."""
-    id: str
-    """Of a notification, or of a request."""
-
-    @property
-    def key(self) -> str:
-        """In the store: the earliest comes first."""
-        return f"{max(0, int(self.at * 1000)):013x}/{self.kind}/{self.id}"
 
 
 def key_of(*names: str) -> str:
@@ -164,14 +153,14 @@ class NotificationStore:
         if place.user is not None:
             for key, document in await self._page(_READERS, prefix=prefix):
                 if key.endswith("/marks"):
-                    inbox.marks = ReadMarks.of_document(document)
+                    inbox.marks = marks_of(_READERS, key, document)
                 else:
-                    inbox.visited_at = document
+                    inbox.visited_at = visit_of(document)
         after: str | None = None
         while page := await self._page(collection, prefix=prefix, after=after):
-            for _, document in page:
-                notification = of_document(document)
-                inbox.put(notification, size_of(notification))
+            for key, document in page:
+                if (notification := notification_of(collection, key, document)) is not None:
+                    inbox.put(notification, size_of(notification))
             if len(page) < _PAGE:
                 break
             after = page[-1][0]
@@ -197,12 +186,13 @@ class NotificationStore:
             for key, document in page:
                 user, _, what = key.removeprefix(prefix).partition("/")
                 if what == "marks":
-                    yield unquote(user), ReadMarks.of_document(document)
+                    yield unquote(user), marks_of(_READERS, key, document)
             after = page[-1][0]
 
     async def deadlines(self) -> list[Deadline]:
         """The earliest ones; a checkpoint."""
-        return [Deadline(**document) for _, document in await self._page(_DEADLINES)]
+        found = (deadline_of(key, document) for key, document in await self._page(_DEADLINES))
+        return [deadline for deadline in found if deadline is not None]
 
     async def _page(self, collection: str, *, prefix: str = "", after: str | None = None) -> list[tuple[str, Any]]:
         try:
