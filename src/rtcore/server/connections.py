@@ -89,7 +89,7 @@ class Connections:
         self, incoming: Incoming, prepare: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         """Serve one more stream; arguments as for `serve`."""
-        self._begin(self.serve, incoming, prepare)
+        self._begin(self._alone, self.serve, incoming, prepare)
 
     def _begin(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
         assert self.nursery is not None, "only a running server accepts"
@@ -110,12 +110,20 @@ class Connections:
 
     def arrived_http(self, incoming: Incoming, wanted: HttpRequest) -> None:
         """A plain socket wants HTTP."""
-        self._begin(self._serve_http, incoming, wanted)
+        self._begin(self._alone, self._serve_http, incoming, wanted)
 
     def arrived_refused(self, incoming: Incoming, refused: HandshakeRefused) -> None:
         """A plain socket gets no further."""
         self._note_refusal(incoming, refused)
-        self._begin(self._refuse, incoming, refused)
+        self._begin(self._alone, self._refuse, incoming, refused)
+
+    async def _alone(self, task: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """A fault of ours with one of them must not end the others; WebSocket connections see to that themselves."""
+        try:
+            await task(*arguments)
+        except* Exception as errors:
+            self._traffic.errors += 1
+            logger.error("a connection failed", exc_info=errors)
 
     async def _refuse(self, incoming: Incoming, refused: HandshakeRefused) -> None:
         try:

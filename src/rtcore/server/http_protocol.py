@@ -110,7 +110,9 @@ class BoundedH11Protocol(H11Protocol):
                 headers=list(chain(headers, self.config.response_headers("h11"))),
             )
         )
-        await self._send_h11_event(h11.Data(data=body))
+        head = self.connection.head
+        if head is None or head.method != "HEAD":
+            await self._send_h11_event(h11.Data(data=body))
         await self._send_h11_event(h11.EndOfMessage())
 
 

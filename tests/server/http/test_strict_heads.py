@@ -57,6 +57,17 @@ async def test_head_behind_a_body_is_read_strictly_too(served: Any) -> None:
         assert await client.at_end()
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_later_upgrade_is_refused_whatever_its_method(served: Any, method: str) -> None:
+    """The answer to HEAD has no body: with one, the two lines ended the server."""
+    upgrade = f"{method} / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n\r\n"
+    async with served(GET + upgrade.encode()) as client:
+        assert (await client.reply())[0] == 200
+        status, _, body = await client.reply(method)
+        assert (status, bool(body)) == (400, method == "GET")
+        assert await client.at_end()
+
+
 async def test_line_of_a_later_head_is_bounded(served: Any) -> None:
     """The head as a whole is short enough; `request_line_bytes` is for each of its lines."""
     async with served(GET) as client:
