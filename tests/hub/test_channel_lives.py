@@ -81,19 +81,13 @@ async def test_events_that_grew_too_old_do_not_end_a_channel(open_hub: OpenHub, 
 
 
 async def test_time_that_the_hub_was_there_for_is_recovered_on_a_channel_without_events(
-    open_hub: OpenHub, nursery: trio.Nursery, autojump_clock: Any
+    open_hub: OpenHub, autojump_clock: Any
 ) -> None:
     hub = open_hub()
-    await nursery.start(hub.run)
     await trio.sleep(50)
     for seconds, recovered in ((40.0, True), (60.0, False)):
         async with hub.subscribe("elsewhere") as events:
             assert hub.attach_cursor(events, "quiet", since=WithinSeconds(seconds)).recovered is recovered, seconds
-
-
-def test_hub_may_be_made_before_its_clock_runs() -> None:
-    """As where it is made at the top of a module and told the time by Trio."""
-    Hub(clock=trio.current_time)
 
 
 async def test_channel_with_a_state_is_not_taken_for_the_same_again(open_hub: OpenHub) -> None:

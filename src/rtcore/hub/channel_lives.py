@@ -27,7 +27,7 @@ from rtcore.values.positions import EPOCH_LENGTH
 __all__ = ["ChannelLives", "Life"]
 
 _SLOTS: Final = 1024
-"""Up to 100 KiB a hub; of a thousand quiet channels one is told too much when another ends."""
+"""Some 24 KiB a hub; of a thousand quiet channels one is told too much when another ends."""
 
 
 @frozen(kw_only=True)
@@ -49,28 +49,20 @@ class ChannelLives:
         self._clock = clock
         self._secret = secrets.token_bytes(16)
         self._ended = [0] * _SLOTS
-        self._ended_at: dict[int, float] = {}
-        self._started_at: float | None = None  # not looked at here: a hub may be made before its clock runs
-
-    def start(self) -> float:
-        """The hub begins to run; idempotent. Returns when it did, or when it had its first channel, in Unix seconds."""
-        if self._started_at is None:
-            self._started_at = self._clock()
-        return self._started_at
+        self._began = [clock()] * _SLOTS
 
     def life(self, name: str) -> Life:
         """The one that a channel of this name has, or would begin now."""
-        started_at = self.start()
         slot = self._slot(name)
         text = f"{self._ended[slot]} {name}".encode()
         digest = blake2b(text, key=self._secret, digest_size=EPOCH_LENGTH // 2)
-        return Life(epoch=digest.hexdigest(), began=self._ended_at.get(slot, started_at))
+        return Life(epoch=digest.hexdigest(), began=self._began[slot])
 
     def ended(self, name: str) -> None:
         """A channel that had an event is forgotten, and its events with it."""
         slot = self._slot(name)
         self._ended[slot] += 1
-        self._ended_at[slot] = self._clock()
+        self._began[slot] = self._clock()
 
     def _slot(self, name: str) -> int:
         return hash(name) % _SLOTS

@@ -33,8 +33,6 @@ class ChannelRegister:
         self._limits = limits
         self._clock = clock
         self._lives = ChannelLives(clock)
-        self.start = self._lives.start
-        """To be called when the hub begins to run."""
         self._published: OrderedDict[str, Channel] = OrderedDict()
         self._unpublished: dict[str, Channel] = {}
         self.history = HistoryMemory(limits.history_memory_bytes, self)

@@ -353,7 +353,6 @@ class Hub:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.timeouts.run)
                 await nursery.start(self.broadcaster.run)
-                self._channels.start()
                 self._nursery = nursery
                 task_status.started()
         finally:
@@ -394,7 +393,8 @@ class Hub:
             check_channel_name(name)
         except ValueError as error:
             raise RequestError(ErrorCode.UNKNOWN_CHANNEL, str(error), field="data.channel") from error
-        return self._channels.begin(name, self._namespace(name), stateful=namespace_of(name) in self.registry.snapshots)
+        stateful = namespace_of(name) in self.registry.snapshots
+        return self._channels.begin(name, self._namespace(name), stateful=stateful)
 
     def _namespace(self, channel: str) -> Namespace:
         return self.namespaces.get(namespace_of(channel), _DEFAULT_NAMESPACE)
