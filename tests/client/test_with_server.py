@@ -73,21 +73,6 @@ async def test_connection_that_the_server_ends_is_resumed_without_loss() -> None
                 assert (await events.receive()).data == 3
 
 
-async def test_outage_is_no_loss_on_channels_on_which_nothing_happens() -> None:
-    """Whoever follows four channels of which two are quiet must not be told each time that the server restarted."""
-    async with open_hub() as hub, serving(hub) as server:
-        port = server.port
-        async with connect(server.url) as client, client.subscribe("tasks", "tools") as events:
-            server.drain()
-            await until_away(client)
-            await server.wait_ended()
-            hub.publish("tools", "tool.output", 1)
-            async with serving(hub, port=port):
-                notices = [await events.receive(), await events.receive()]
-                assert [str(notice) for notice in notices] == ["reconnected, nothing lost"] * 2
-                assert (await events.receive()).data == 1
-
-
 async def test_restarted_server_is_told_from_a_lost_connection() -> None:
     async with (
         open_hub() as first,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from attrs import define
 
 from rtcore._fast import FilterProgram, passing
-from rtcore.hub.channel_lives import Life
 from rtcore.hub.cursor import Cursor, Loss
 from rtcore.hub.encoding import Encoding
 from rtcore.hub.entry import Entry
@@ -34,17 +33,12 @@ class Channel:
         namespace: Options of its namespace.
         limits: Defaults for what the namespace leaves open.
         clock: Unix seconds.
-        life: Its epoch; None: one that is never begun again.
     """
 
-    def __init__(
-        self, name: str, namespace: Namespace, limits: Limits, clock: Callable[[], float], life: Life | None = None
-    ) -> None:
+    def __init__(self, name: str, namespace: Namespace, limits: Limits, clock: Callable[[], float]) -> None:
         self.name = name
         self.namespace = namespace
-        self.life = life
-        began, epoch = (clock(), None) if life is None else (life.began, life.epoch)
-        self.log = EventLog(_retention(namespace, limits), began, epoch)
+        self.log = EventLog(_retention(namespace, limits), clock())
         self.views: dict[ViewKey, View] = {}
         self._groups: _Groups | None = None
         self._limits = limits

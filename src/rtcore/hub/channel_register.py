@@ -10,13 +10,11 @@ channel with history: whoever may only read can make up names, but makes nobody'
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from rtcore.errors import ErrorCode, RequestError
 from rtcore.hub.channel import Channel
-from rtcore.hub.channel_lives import ChannelLives
 from rtcore.hub.history_memory import HistoryMemory
-from rtcore.values.channels import Namespace
 from rtcore.values.limits import Limits
 
 __all__ = ["ChannelRegister"]
@@ -26,13 +24,10 @@ class ChannelRegister:
     """
     Args:
         limits: `channels`, `unpublished_channels` and `history_memory_bytes` bound it.
-        clock: Unix seconds.
     """
 
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._clock = clock
-        self._lives = ChannelLives(clock)
         self._published: OrderedDict[str, Channel] = OrderedDict()
         self._unpublished: dict[str, Channel] = {}
         self.history = HistoryMemory(limits.history_memory_bytes, self)
@@ -55,17 +50,6 @@ class ChannelRegister:
     def get(self, name: str) -> Channel | None:
         """The channel of this name; None while there is none."""
         return self._published.get(name) or self._unpublished.get(name)
-
-    def begin(self, name: str, namespace: Namespace, *, stateful: bool) -> Channel:
-        """
-        A channel that is not there, to look at or to keep.
-
-        Args:
-            name: Its name, checked.
-            namespace: Options of its namespace.
-            stateful: Whether there is a state behind it, which changes without an event too while it is not there.
-        """
-        return Channel(name, namespace, self._limits, self._clock, None if stateful else self._lives.life(name))
 
     def keep_for_subscriber(self, channel: Channel) -> None:
         """
@@ -98,16 +82,10 @@ class ChannelRegister:
         self._published[name] = channel
 
     def release(self, channel: Channel) -> None:
-        """
-        Somebody has unsubscribed: with nobody left, a channel is forgotten that never had an event or keeps none.
-
-        One whose events have only grown too old stays, since who had them all would be told of a loss.
-        """
-        if not channel.idle:
-            return
-        self._unpublished.pop(channel.name, None)
-        if not channel.log.keeps and self._published.pop(channel.name, None) is not None:
-            self._end_life(channel)
+        """Somebody has unsubscribed: with nobody left and no history, it is forgotten."""
+        if channel.idle and not len(channel.log):
+            self._published.pop(channel.name, None)
+            self._unpublished.pop(channel.name, None)
 
     def _make_place(self) -> None:
         idle = next((name for name, channel in self._published.items() if channel.idle), None)
@@ -117,8 +95,4 @@ class ChannelRegister:
                 f"the hub holds its limit of channels={self._limits.channels}, each with subscribers",
             )
         # Its history goes with it; a later channel of this name has a new epoch, so that nobody mistakes the two.
-        self._end_life(self._published.pop(idle))
-
-    def _end_life(self, channel: Channel) -> None:
-        if channel.life is not None:
-            self._lives.ended(channel.name)
+        del self._published[idle]

@@ -62,11 +62,10 @@ class EventLog:
     Args:
         retention: How much it keeps.
         began: When this epoch of the channel began, in Unix seconds.
-        epoch: Its name; None: one at random.
     """
 
-    def __init__(self, retention: Retention, began: float = float("-inf"), epoch: str | None = None) -> None:
-        self.epoch = epoch or new_epoch()
+    def __init__(self, retention: Retention, began: float = float("-inf")) -> None:
+        self.epoch = new_epoch()
         self.last_timestamp = began
         """Time of the newest event ever appended, or when the epoch began if there was none; in Unix seconds."""
         self.heavy = False
@@ -82,11 +81,6 @@ class EventLog:
     def newest(self) -> int:
         """Offset of the newest event ever appended; 0 before the first."""
         return self._ring.head
-
-    @property
-    def keeps(self) -> bool:
-        """Whether it holds anything of the past at all."""
-        return self._events > 0
 
     @property
     def oldest(self) -> int:

@@ -71,7 +71,7 @@ class Hub:
         self.counters = Counters(latency=LatencyHistogram(maximum_types=self.limits.event_types))
         self.timeouts = TimeoutWatcher()
         self.broadcaster = Broadcaster(self.timeouts, self.counters, clock, self.limits.write_bytes)
-        self._channels = ChannelRegister(self.limits, clock)
+        self._channels = ChannelRegister(self.limits)
         self.registry = FeatureRegistry()
         """The features that were joined to it, and what they added."""
         self._subscribers: dict[Subscriber, None] = {}
@@ -393,8 +393,7 @@ class Hub:
             check_channel_name(name)
         except ValueError as error:
             raise RequestError(ErrorCode.UNKNOWN_CHANNEL, str(error), field="data.channel") from error
-        stateful = namespace_of(name) in self.registry.snapshots
-        return self._channels.begin(name, self._namespace(name), stateful=stateful)
+        return Channel(name, self._namespace(name), self.limits, self.clock)
 
     def _namespace(self, channel: str) -> Namespace:
         return self.namespaces.get(namespace_of(channel), _DEFAULT_NAMESPACE)

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Final
 
 from attrs import frozen
 
 from rtcore.values.hot import value
 
 __all__ = [
-    "EPOCH_LENGTH",
     "FromOffset",
     "FromPosition",
     "FromTimestamp",
@@ -38,13 +36,9 @@ __all__ = [
 _TEXT = re.compile(r"([a-z0-9]{1,16})-(\d{1,18})(?:\.(\d{1,18})\.(\d{1,18}))?", re.ASCII)
 
 
-EPOCH_LENGTH: Final = 10
-"""Characters of an epoch: so many that a restarted server does not take an old position for its own."""
-
-
 def new_epoch() -> str:
-    """One at random."""
-    return secrets.token_hex(EPOCH_LENGTH // 2)
+    """Ten random characters: long enough that a restarted server does not take an old position for its own."""
+    return secrets.token_hex(5)
 
 
 @value(unsafe_hash=True)
