@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from rtcore.hub.history_memory import memory_of
+from rtcore.hub.entry import memory_of
 from rtcore.hub.hub import Hub
 from rtcore.values.channels import Namespace
 from rtcore.values.events import Json
@@ -108,6 +108,50 @@ def test_data_of_many_values_counts_as_what_it_takes(hub: Hub) -> None:
     assert sum(channel.history_bytes for channel in hub.channels()) < LIMITS.history_memory_bytes / 10
 
 
+def test_look_reads_no_text_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A publication would stand still for as long as all history takes to read."""
+    counted = 0
+
+    def count(body: bytes) -> int:
+        nonlocal counted
+        counted += 1
+        return memory_of(body)
+
+    monkeypatch.setattr("rtcore.hub.hub.memory_of", count)
+    for number in range(100):
+        hub.publish(f"c{number % 10}", "x", [[] for _ in range(2000)])
+    assert (counted, 0 < len(held(hub)) < 5) == (100, True)
+
+
+def test_look_takes_the_time_from_the_clock_and_not_from_an_event(hub: Hub, clock: Clock) -> None:
+    """A channel may be ahead of a clock that was set back; the others' events are not old for that."""
+    clock.now += 1000
+    hub.publish("ahead", "x", 1)
+    clock.now -= 1000
+    for _ in range(15):
+        hub.publish("first", "x", "t" * 10_000)
+    hub.publish("fresh", "x", 1)
+    for _ in range(5):
+        hub.publish("ahead", "x", "t" * 10_000)
+    assert list(held(hub)) == ["fresh", "ahead"]
+
+
+async def test_views_hold_no_more_than_the_log(clock: Clock, autojump_clock: MockClock) -> None:
+    """A view of a quiet channel is given nothing that would make it look; the memory would stay for ever."""
+    hub = Hub(limits=LIMITS, clock=clock)
+    async with trio.open_nursery() as nursery, hub.subscribe("quiet") as events:
+        await nursery.start(hub.run)
+        hub.publish("quiet", "x", "t" * 10_000)
+        await anext(aiter(events))
+        (view,) = (cursor.view for cursor in events.cursors.values())
+        await wait_all_tasks_blocked()
+        clock.now += LIMITS.history_seconds + 1
+        for _ in range(20):
+            hub.publish("busy", "x", "t" * 10_000)
+        assert (view.first, view.head) == (1, 1)
+        nursery.cancel_scope.cancel()
+
+
 def size_of(value: Json) -> int:
     """Memory of a value and all in it, each object once, as it comes out of the JSON library."""
     seen: dict[int, object] = {}
@@ -136,10 +180,15 @@ def size_of(value: Json) -> int:
         b"{" + b",".join(b'"k%d":"v%d"' % (number, number) for number in range(2000)) + b"}",
         b'"' + b"x" * 20_000 + b'"',
         b"[" + b",".join([b"[" * 40 + b"]" * 40] * 200) + b"]",
+        b"[" + b",".join([b'{"a":{}}'] * 50) + b"]",
+        b"[" + b",".join([b"[]"] * 100) + b"]",
     ],
-    ids=["lists", "empty objects", "objects", "numbers", "decimals", "texts", "fields", "one text", "nested"],
+    ids=[
+        *("lists", "empty objects", "objects", "numbers", "decimals", "texts", "fields", "one text", "nested"),
+        *("short objects", "short lists"),
+    ],
 )
 def test_estimate_is_of_the_size_of_what_is_held(text: bytes) -> None:
-    """Within a factor of three, whatever the data is made of: the text alone is off by thirty."""
+    """Within a factor of three, unless its texts are full of punctuation: the text alone is off by thirty."""
     true = len(text) + size_of(orjson.loads(text))
     assert true / 3 < memory_of(text) < true * 3

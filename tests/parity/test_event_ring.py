@@ -220,6 +220,37 @@ def test_ring_may_be_used_while_it_makes_room(module: ModuleType, there: int) ->
     assert offsets == sorted(set(offsets))
 
 
+@pytest.mark.parametrize("kept", range(1, 12))
+def test_ring_may_be_used_while_a_slice_of_it_is_made(module: ModuleType, kept: int) -> None:
+    """The slice is of what is held in the end, and of nothing that was dropped meanwhile."""
+    ring = filled(module, 8)
+    ring.evict_to(4)
+    for number in range(4):
+        ring.append(f"later{number}", 1000 + number, 1, 1000.0)
+
+    class Noisy:
+        def __init__(self) -> None:
+            self.circle = self
+
+        def __del__(self) -> None:
+            ring.evict_to(kept)
+            for number in range(20):
+                ring.append("from __del__", 2000 + number, 1, 2000.0)
+
+    collecting = gc.get_threshold()
+    gc.collect()
+    try:
+        Noisy()
+        gc.set_threshold(1, 1, 1)
+        found = ring.slice(0, 12)
+    finally:
+        gc.set_threshold(*collecting)
+    names = [f"item{number}" for number in range(4, 8)] + [f"later{number}" for number in range(4)]
+    assert found in (names, names[max(kept, 4) - 4 :])
+    gc.collect()
+    assert ring.slice(0, 12) == names[max(kept, 4) - 4 :]
+
+
 class Model:
     """What a ring is, in the plainest words."""
 
@@ -299,6 +330,7 @@ def test_keeping_drops_what_any_bound_does_not_allow(module: ModuleType) -> None
     assert (ring.keep(8, 65, 3.1), ring.first) == (3.0, 6)
     assert (ring.keep(0, 65, 0.0), ring.first, len(ring)) == (5.0, 10, 0)
     assert (ring.keep(0, 0, 9.0), ring.first) == (float("-inf"), 10)
+    assert (module.EventRing().keep(-1, 0, 0.0), filled(module, 2).keep(-1, 100, 0.0)) == (float("-inf"), 1.0)
 
 
 def test_evicting_before_an_offset_leaves_what_is_still_needed(module: ModuleType) -> None:

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 import rtcore
 
@@ -32,6 +33,7 @@ async def test_fault_while_http_is_served_ends_that_connection_alone(
         with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
             patch.setattr("rtcore.server.connections.serve_http", fail)
             assert await answer(server.port) == b""
+            await wait_all_tasks_blocked()  # its socket is closed before it is told
         assert "a fault of ours" in caplog.text
         assert server.statistics().errors == 1
         assert (await answer(server.port)).startswith(b"HTTP/1.1 200")

@@ -187,6 +187,8 @@ def test_list_may_be_json_as_in_the_file() -> None:
     assert (settings.anonymous_roles, settings.origins) == ({"publisher", "a,b"}, ())
     with pytest.raises(SettingsError, match=r"\[1\]: expected text, got 5 \(from RTCORE_ANONYMOUS_ROLES\)"):
         load_settings(environ={"RTCORE_ANONYMOUS_ROLES": '["publisher", 5]'})
+    with pytest.raises(SettingsError, match=r"\(from RTCORE_ANONYMOUS_ROLES\)"):
+        load_settings(environ={"RTCORE_ANONYMOUS_ROLES": "['publisher']"})
 
 
 def test_environment_faults_name_the_variable() -> None:

@@ -6,8 +6,8 @@ a subtraction. Offsets strictly increase and times never decrease, so both are f
 the bytes that went before it, so the bytes between two indices are one subtraction.
 
 The ring itself has no bound: the owner evicts by count, bytes or age, since only the owner knows who still needs an
-item. Slots double as they are needed and are given back when seven eighths stand empty. A channel has a ring, and so
-has each of its views: an empty one is to cost next to nothing.
+item. Slots double as they are needed, and half of them are given back whenever seven eighths stand empty. A channel has
+a ring, and so has each of its views: an empty one is to cost next to nothing.
 """
 
 from __future__ import annotations
@@ -108,15 +108,21 @@ class EventRing:
 
     def slice(self, start: int, stop: int) -> list[object]:
         """The items from `start` up to but without `stop`, both clamped to what is held."""
-        start = max(start, self.first)
-        stop = min(stop, self.head)
-        if start >= stop:
-            return []
-        low = start & self._mask
-        high = low + (stop - start)
-        if high <= self._mask + 1:
-            return self._items[low:high]
-        return self._items[low:] + self._items[: high - self._mask - 1]
+        while True:
+            first = self.first
+            start = max(start, first)
+            stop = min(stop, self.head)
+            if start >= stop:
+                return []
+            low = start & self._mask
+            high = low + (stop - start)
+            items, capacity = self._items, self._mask + 1
+            found = items[low:high]
+            if high > capacity:
+                found += items[: high - capacity]
+            # Making a list may run the collector, and with it code that drops some of these.
+            if self.first == first:
+                return found
 
     def evict_to(self, index: int) -> None:
         """Drop every item below an index, clamped to what is held."""
@@ -142,7 +148,7 @@ class EventRing:
         Returns:
             The time of the newest item dropped; minus infinity if none was.
         """
-        index = max(self.first, self.head - items)
+        index = max(self.first, self.head - max(items, 0))
         while index < self.head and self._written - self._before[index & self._mask] > size:
             index += 1
         while index < self.head and self._times[index & self._mask] < timestamp:

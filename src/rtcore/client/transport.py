@@ -243,7 +243,9 @@ def _reason(body: bytes | None) -> str:
         message = json.loads(body or b"")["error"]["message"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    return f": {message[:_REASON_LENGTH]}" if isinstance(message, str) and message else ""
+    if not isinstance(message, str) or not message.isprintable():  # it goes to terminals
+        return ""
+    return f": {message[:_REASON_LENGTH]}" if message else ""
 
 
 def _translate(error: BaseException) -> Exception:

@@ -70,15 +70,16 @@ class Channel:
             history_bytes=self.log.bytes,
         )
 
-    def append(self, event: Event, appended: Callable[[View, Event], None]) -> PublishOutcome:
+    def append(self, event: Event, appended: Callable[[View, Event], None], memory: int = 0) -> PublishOutcome:
         """
         Put an event into the log and every view that it passes.
 
         Args:
             event: The next event of this channel.
             appended: Told of each view that took it.
+            memory: What it takes, in bytes.
         """
-        entry = self.log.append(event)
+        entry = self.log.append(event, memory)
         matched = queued = dropped = 0
         if self.views and self._groups is None:
             self._groups = _Groups.of(self.views.values())
@@ -95,9 +96,17 @@ class Channel:
                     appended(view, event)
         return PublishOutcome(event.channel, event.epoch, event.offset, matched, queued, dropped)
 
+    def expire_history(self, now: float) -> None:
+        """Keep nothing of the past that is too old at `now`, in Unix seconds, but what is still on its way."""
+        self.log.expire(now)
+        self._trim_views()
+
     def forget_history(self) -> None:
         """Keep nothing of the past but what is still on its way to somebody."""
         self.log.clear()
+        self._trim_views()
+
+    def _trim_views(self) -> None:
         for view in self.views.values():
             view.forget_past()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
@@ -11,7 +11,25 @@ from rtcore.values.events import Event
 if TYPE_CHECKING:  # only named here; the view that asks has it
     from rtcore.hub.encoding import Encoding
 
-__all__ = ["Entry"]
+__all__ = ["EVENT_MEMORY", "Entry", "memory_of"]
+
+EVENT_MEMORY: Final = 600
+"""Bytes that an event takes beside its text and its data: the event, its entry, its place in the ring."""
+_VALUE_MEMORY: Final = 64
+"""What a value in an array or object takes, or an array: the object and the pointer to it. Measured: 28 to 73."""
+_OBJECT_MEMORY: Final = 120
+"""What an object takes beside a value: its table. Measured: 64 in all where it is empty, 184 with a field."""
+
+
+def memory_of(body: bytes) -> int:
+    """
+    About how much memory an event of this text takes, in bytes.
+
+    Its values are counted by their punctuation. Where texts in it are full of that, it is too much, up to thirty times.
+    """
+    values = body.count(b",") + body.count(b"[")
+    # The data has the texts in it once more.
+    return EVENT_MEMORY + 2 * len(body) + values * _VALUE_MEMORY + body.count(b"{") * _OBJECT_MEMORY
 
 
 @define(eq=False)
@@ -24,6 +42,8 @@ class Entry:
     """
 
     event: Event
+    memory: int = 0
+    """Bytes that it takes, as estimated when it was published."""
     # The first form by itself: most events are never asked for another, and a dictionary is 200 bytes.
     _encoding: Encoding | None = None
     _frame: bytes = b""

@@ -14,7 +14,7 @@ from typing import Final, cast
 from attrs import frozen
 
 from rtcore._fast import EventRing
-from rtcore.hub.entry import Entry
+from rtcore.hub.entry import EVENT_MEMORY, Entry
 from rtcore.values.events import Event
 from rtcore.values.positions import (
     FromOffset,
@@ -68,8 +68,7 @@ class EventLog:
         self.epoch = new_epoch()
         self.last_timestamp = began
         """Time of the newest event ever appended, or when the epoch began if there was none; in Unix seconds."""
-        self.heavy = False
-        """Whether some event may take far more memory than its text; see `rtcore.hub.history_memory`."""
+        self._heavy = False  # whether some event may take far more memory than its text
         self._ring = EventRing()
         self._events = min(retention.events, _MOST)
         self._seconds = retention.seconds
@@ -95,9 +94,20 @@ class EventLog:
     def __len__(self) -> int:
         return len(self._ring)
 
-    def append(self, event: Event) -> Entry:
+    @property
+    def memory(self) -> int:
+        """About how many bytes of memory its events take: where none is heavy, their texts tell enough."""
+        if not self._heavy:
+            return len(self) * EVENT_MEMORY + 2 * self.bytes
+        return sum(entry.memory for entry in self.entries(self.oldest, self.newest + 1))
+
+    def append(self, event: Event, memory: int = 0) -> Entry:
         """
         Add the next event, forgetting what no longer fits; returns its entry, which all views of the channel share.
+
+        Args:
+            event: The next one.
+            memory: What it takes, in bytes, as `memory_of` estimates it.
 
         Raises:
             ValueError: If its offset does not follow the newest one.
@@ -106,7 +116,9 @@ class EventLog:
         offset, timestamp = event.offset, event.timestamp
         if offset != ring.head + 1:
             raise ValueError(f"offset {offset} does not follow {ring.head}")
-        entry = Entry(event)
+        entry = Entry(event, memory)
+        if memory > EVENT_MEMORY + 4 * len(event.body):
+            self._heavy = True
         ring.append(entry, offset, len(event.body), timestamp)
         self.last_timestamp = timestamp
         self._forget(self._events, timestamp)
@@ -119,7 +131,7 @@ class EventLog:
     def clear(self) -> None:
         """Forget every event; offsets go on as they were."""
         self._forget(0, float("-inf"))
-        self.heavy = False
+        self._heavy = False
 
     def events(self, start: int, stop: int) -> list[Event]:
         """Events with `start <= offset < stop`, as far as they are held, oldest first."""

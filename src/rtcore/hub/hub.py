@@ -19,6 +19,7 @@ from rtcore.hub.broadcaster import Broadcaster
 from rtcore.hub.channel import Channel
 from rtcore.hub.channel_register import ChannelRegister
 from rtcore.hub.counters import Counters
+from rtcore.hub.entry import memory_of
 from rtcore.hub.farewells import Farewells
 from rtcore.hub.filters import MATCH_ALL, Filter, compile_filter
 from rtcore.hub.latency import LatencyHistogram
@@ -109,9 +110,8 @@ class Hub:
         there = self._channels.get(channel) or self._new_channel(channel)
         limits, log = self.limits, there.log
         check_publication(type, key, limits)
-        timestamp = self.clock()
-        if timestamp < log.last_timestamp:
-            timestamp = log.last_timestamp
+        now = self.clock()
+        timestamp = now if now > log.last_timestamp else log.last_timestamp
         offset = log.newest + 1
         body = encode_event_body(channel, type, data, timestamp, offset, key)
         check_size(body, limits)
@@ -120,8 +120,9 @@ class Hub:
         event = Event(channel, type, data, timestamp, offset, log.epoch, lane, key, body)
         self._channels.keep_for_publisher(there)  # only now: what is refused must leave nothing behind
         self.counters.count_published(type, limits.event_types)
-        outcome = there.append(event, self.broadcaster.appended)
-        self._channels.history.published(log, body, timestamp)
+        memory = memory_of(body)
+        outcome = there.append(event, self.broadcaster.appended, memory)
+        self._channels.history.published(memory, now)
         if self.registry.observers:
             self.registry.tell_observers(event)
         return outcome

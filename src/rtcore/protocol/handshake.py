@@ -91,11 +91,17 @@ def asked_host(head: RequestHead) -> str | None:
     The host that a request is for: that of an absolute target, whatever the `Host` header says; None for neither.
 
     Source: RFC 9112, section 3.2.2.
+
+    Raises:
+        HandshakeRefused: There is a user before the host, which no client sends. Source: RFC 9110, section 4.2.4.
     """
     scheme, separator, rest = head.target.partition("://")
     if not separator or not scheme.isalpha():
         return head.get("host")
-    return _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    host = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    if "@" in host:
+        raise HandshakeRefused(400, "the target has a user before its host")
+    return host
 
 
 def accept_handshake(

@@ -15,6 +15,7 @@ from typing import Any
 import h11
 
 from rtcore.errors import HandshakeRefused
+from rtcore.protocol.handshake import asked_host
 from rtcore.protocol.header_grammar import HeadReader, RequestHead, parse_request_head
 from rtcore.values.limits import Limits
 
@@ -79,6 +80,7 @@ class StrictConnection(h11.Connection):
                 return
             head, rest = found
             self.head = parse_request_head(head, self._limits)
+            asked_host(self.head)
             _check_framing(self.head)
         except HandshakeRefused as refused:
             self.head, self.refused = None, refused

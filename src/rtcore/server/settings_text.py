@@ -53,7 +53,9 @@ def parse_text(text: str, kind: Any) -> object:
 def _list(text: str, item: Any) -> object:
     """With commas; or as JSON, which looks like TOML: `["admin"]` must not become one role with such a name."""
     found = _json(text, list)
-    return found if found is not None else [parse_text(part.strip(), item) for part in text.split(",") if part.strip()]
+    if found is not None or text.lstrip().startswith("["):
+        return text if found is None else found
+    return [parse_text(part.strip(), item) for part in text.split(",") if part.strip()]
 
 
 def _json(text: str, kind: type) -> object | None:

@@ -28,6 +28,7 @@ def without(document: dict[str, Any], name: str) -> dict[str, Any]:
         ("queue_jobs", "default/q/j", {**JOB, "priority": "no2mal"}, "'no2mal' is not a valid Priority"),
         ("queue_jobs", "default/q/j", {**JOB, "maxOattempts": 5}, 'unknown field "maxOattempts"'),
         ("queue_jobs", "default/q/j", {**JOB, "max_attempts": "5"}, 'max_attempts: got "5"'),
+        ("queue_jobs", "default/q/j", {**JOB, "max_attempts": 0}, "max_attempts: expected at least 1, got 0"),
         ("queue_jobs", "default/q/j", [JOB], "expected an object"),
         ("queue_jobs", "default", JOB, "expected 3, got 1"),
         ("queue_jobs", "~zz/q/j", JOB, "not a name"),

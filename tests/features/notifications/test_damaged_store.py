@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from rtcore.errors import StoreError
 from rtcore.store.memory_store import MemoryStore
 from rtcore.store.store import Put
 from rtcore.testing import open_test_hub
@@ -63,3 +64,49 @@ async def test_damaged_notification_is_passed_over_and_said(
     async with open_test_hub(store=store) as hub:
         assert await hub.notifications.unread("ann") == 1
     assert [record.levelno for record in caplog.records if "passed over" in record.message] == [logging.ERROR]
+
+
+@pytest.mark.parametrize("kind", ["ent", "", "END"])
+async def test_deadline_of_no_kind_is_passed_over(
+    kind: str, autojump_clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Others come in their turn, also where there is a page of these before them."""
+    store = MemoryStore()
+    await sent_twice(store)
+    await store.write(
+        [
+            Put("notification_deadlines", f"{number:013x}/{kind}/x", {"at": number / 1000, "kind": kind, "id": "x"})
+            for number in range(300)
+        ]
+    )
+    async with open_test_hub(store=store):
+        await trio.sleep(301)
+        assert len(await store.read("notifications", prefix="default/bob/")) == 1
+    assert "notification_deadlines/" in caplog.text
+
+
+@pytest.mark.parametrize("document", [7, [], {}, {"workspace": 5}, {"workspace": "default", "user": 5}])
+async def test_damaged_place_is_passed_over_and_said(
+    document: Any, autojump_clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore()
+    await sent_twice(store)
+    await damage(store, "notification_places", document)
+    async with open_test_hub(store=store) as hub:
+        await trio.sleep(301)
+        assert await hub.notifications.unread("ann") == 2
+    assert "notification_places/" in caplog.text
+
+
+@pytest.mark.parametrize("document", ["7", -1, 1.5, True, []])
+async def test_hub_does_not_begin_without_the_number_that_identifiers_go_on_from(document: Any) -> None:
+    """What is sent then would stand before what is there."""
+    store = MemoryStore()
+    await sent_twice(store)
+    await damage(store, "notification_sequence", document)
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(StoreError, match="notification_sequence/reserved: the document is damaged"),
+        flatten_subgroups=True,
+    ):
+        async with open_test_hub(store=store):
+            pass

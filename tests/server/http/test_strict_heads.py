@@ -57,6 +57,13 @@ async def test_head_behind_a_body_is_read_strictly_too(served: Any) -> None:
         assert await client.at_end()
 
 
+async def test_target_with_a_user_is_refused(served: Any) -> None:
+    """What is compared with origins, and given to the application, is a host as in the header."""
+    async with served(b"GET http://user@test/hello HTTP/1.1\r\nHost: test\r\n\r\n") as client:
+        assert (await client.reply())[0] == 400
+        assert await client.at_end()
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_later_upgrade_is_refused_whatever_its_method(served: Any, method: str) -> None:
     """The answer to HEAD has no body: with one, the two lines ended the server."""

@@ -63,6 +63,9 @@ def job_of(job_id: str, document: Json, progress: Mapping[str, Any], *, now: flo
         steady_now: The same moment on the steady clock.
     """
     fields = {**_checked(document, _JOB), **progress}
+    for name, least in (("order", 0), ("max_attempts", 1), ("attempts", 0)):
+        if fields.get(name, least) < least:
+            raise ValueError(f"{name}: expected at least {least}, got {fields[name]}")
     # Where the clock has been set back since, a job waits no longer than it was to when it was put or tried last.
     fields["due"] = steady_now + fields["due"] - max(now, fields["put_at"])
     fields["data"] = json_kept(fields["data"])

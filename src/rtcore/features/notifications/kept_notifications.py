@@ -2,26 +2,31 @@
 Notifications as they are read from the store, which need not give what was written: a disk may have damaged it.
 
 One document that cannot be read must not take an inbox away from its user, or the hub from everybody. So it is left
-where it is, passed over, and named in the log.
+where it is, passed over, and named in the log. Only where identifiers go on from is needed by all: without it the hub
+does not begin.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from attrs import frozen
 
-from rtcore.features.notifications.notification import Notification
+from rtcore.errors import StoreError
+from rtcore.features.notifications.notification import Notification, Place
 from rtcore.features.notifications.notification_json import of_document, to_wire
 from rtcore.features.notifications.read_marks import ReadMarks
 from rtcore.protocol.json_codec import json_dumps
+from rtcore.values.shown import show
 
-__all__ = ["Deadline", "deadline_of", "marks_of", "notification_of", "visit_of"]
+__all__ = ["Deadline", "deadline_of", "marks_of", "notification_of", "place_of", "sequence_of", "visit_of"]
 
 _logger = logging.getLogger("rtcore.notifications")
 _DAMAGED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+
+_KINDS: Final = frozenset({"end", "escalate", "forget"})
 
 
 @frozen(kw_only=True)
@@ -44,7 +49,7 @@ def deadline_of(key: str, document: Any) -> Deadline | None:  # Any: what the st
     """The deadline under a key, by the key itself where the document is damaged; None if that is no key."""
     try:
         deadline = Deadline(**document)
-        if deadline.key == key:
+        if deadline.key == key and deadline.kind in _KINDS:
             return deadline
     except _DAMAGED:
         pass  # said below
@@ -52,9 +57,35 @@ def deadline_of(key: str, document: Any) -> Deadline | None:  # Any: what the st
     try:
         milliseconds, kind, id = key.split("/", 2)
         # The middle of the millisecond: rounded either way, its key is this one again, which goes when it is done.
-        return Deadline(at=(int(milliseconds, 16) + 0.5) / 1000, kind=kind, id=id)
+        return Deadline(at=(int(milliseconds, 16) + 0.5) / 1000, kind=kind, id=id) if kind in _KINDS else None
     except ValueError:
         return None
+
+
+def place_of(collection: str, key: str, document: Any) -> Place | None:
+    """Whose a notification is; None if that is damaged, which the log says."""
+    try:
+        place = Place(**document)
+        if not isinstance(place.workspace, str) or not isinstance(place.user, str | None):
+            raise TypeError("a name is no text")
+    except _DAMAGED as error:
+        _tell_damage(collection, key, error)
+        return None
+    return place
+
+
+def sequence_of(collection: str, key: str, document: Any) -> int:
+    """
+    Below which number identifiers have perhaps been given; 0 where there is no document.
+
+    Raises:
+        StoreError: If it is damaged: what came later would stand before what is there.
+    """
+    if document is None:
+        return 0
+    if not isinstance(document, int) or isinstance(document, bool) or document < 0:
+        raise StoreError(f"{collection}/{key}: the document is damaged: expected a whole number, got {show(document)}")
+    return document
 
 
 def notification_of(collection: str, key: str, document: Any) -> Notification | None:

@@ -31,6 +31,7 @@ from rtcore.features.notifications.kept_notifications import (
     deadline_of,
     marks_of,
     notification_of,
+    place_of,
     visit_of,
 )
 from rtcore.features.notifications.notification import Notification, Place
@@ -169,7 +170,7 @@ class NotificationStore:
     async def find_place(self, id: str) -> Place | None:
         """Whose a notification is; a checkpoint."""
         document = await self.get(_PLACES, id)
-        return None if document is None else Place(**document)
+        return None if document is None else place_of(_PLACES, id, document)
 
     async def get(self, collection: str, key: str) -> Any:  # Any: what was put there
         """A document, or None; a checkpoint. RequestError `server.unavailable` if it cannot be read."""
@@ -191,8 +192,13 @@ class NotificationStore:
 
     async def deadlines(self) -> list[Deadline]:
         """The earliest ones; a checkpoint."""
-        found = (deadline_of(key, document) for key, document in await self._page(_DEADLINES))
-        return [deadline for deadline in found if deadline is not None]
+        after: str | None = None
+        while page := await self._page(_DEADLINES, after=after):
+            read = (deadline_of(key, document) for key, document in page)
+            if found := [deadline for deadline in read if deadline is not None]:
+                return found
+            after = page[-1][0]
+        return []
 
     async def _page(self, collection: str, *, prefix: str = "", after: str | None = None) -> list[tuple[str, Any]]:
         try:

@@ -23,6 +23,7 @@ from rtcore.features.notifications.deadlines import Deadlines
 from rtcore.features.notifications.desk import Desk, NotificationStatistics
 from rtcore.features.notifications.draft import Draft, SendFields, UpdateFields, check_place, fields_of
 from rtcore.features.notifications.identifiers import KEY
+from rtcore.features.notifications.kept_notifications import sequence_of
 from rtcore.features.notifications.notification import Action, Level, Notification, Place
 from rtcore.features.notifications.notification_store import SEQUENCE
 from rtcore.features.notifications.read_marks import ReadMarks
@@ -273,8 +274,7 @@ class Notifications(Feature):
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Do what is due, until cancelled; what was due before the start comes first."""
-        reserved = await self.desk.store.get(SEQUENCE, KEY)
-        self.desk.identifiers.begin(reserved or 0)
+        self.desk.identifiers.begin(sequence_of(SEQUENCE, KEY, await self.desk.store.get(SEQUENCE, KEY)))
         self.desk.running = True
         try:
             task_status.started()
