@@ -116,10 +116,11 @@ class EventLog:
         offset, timestamp = event.offset, event.timestamp
         if offset != ring.head + 1:
             raise ValueError(f"offset {offset} does not follow {ring.head}")
+        size = len(event.body)
         entry = Entry(event, memory)
-        if memory > EVENT_MEMORY + 4 * len(event.body):
+        if memory > EVENT_MEMORY + 4 * size:
             self._heavy = True
-        ring.append(entry, offset, len(event.body), timestamp)
+        ring.append(entry, offset, size, timestamp)
         self.last_timestamp = timestamp
         self._forget(self._events, timestamp)
         return entry
