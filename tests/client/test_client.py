@@ -178,6 +178,7 @@ async def test_permanent_refusal_is_raised_with_its_status(server: Any, autojump
         (b"<html>Not Found</html>", ""),
         (b'{"error": "not found"}', ""),
         (b'{"error": {"message": 5}}', ""),
+        (b'{"error": {"message": "red: \\u001b[31m"}}', ""),
         (b"[]", ""),
         (b"[" * 100_000, ""),
         (b"", ""),
